@@ -1,0 +1,73 @@
+"""The options of a fabric: one frozen record, built at the edge, read nowhere else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from cache_fabric.errors import ConfigurationError
+
+__all__ = ["FabricConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FabricConfig:
+    """Limits, budgets and defaults.
+
+    Attributes:
+        namespace: Answers and records of two namespaces never meet.
+        secret: Keys the hashes; give every process of a deployment the same.
+        ttl: Seconds an answer may be served, counted from its birth; ``None`` for ever.
+        require_tenant: Bypass every request that names no tenant.
+        repeatable_tools: Tools whose calls may be replayed; other tool calls are not stored.
+        exact_timeout: Seconds the exact tier may take before the call goes on without it.
+        semantic_timeout: The same for embedding, search and judging together.
+        open_timeout: Seconds the first use may wait for backends and weights to load.
+        flight_timeout: Cap, in seconds, on waiting for another caller's identical request.
+        candidates: Neighbors that are read and judged (k).
+        max_request_bytes: Larger requests bypass the cache.
+        max_entry_bytes: Larger answers are not stored.
+        hot_entries, hot_bytes: Bounds of the in-process tier.
+        hot_ttl: Seconds the in-process tier may hide a change made by another process.
+        queue_entries, queue_bytes: Bounds of the write-behind queue; above them writes are dropped.
+    """
+
+    namespace: str = "default"
+    secret: bytes = b"cache-fabric"
+    ttl: float | None = None
+    require_tenant: bool = False
+    repeatable_tools: frozenset[str] = frozenset()
+    exact_timeout: float = 0.05
+    semantic_timeout: float = 0.15
+    open_timeout: float = 10.0
+    flight_timeout: float = 30.0
+    candidates: int = 4
+    max_request_bytes: int = 256 * 1024
+    max_entry_bytes: int = 1024 * 1024
+    hot_entries: int = 10_000
+    hot_bytes: int = 64 * 1024 * 1024
+    hot_ttl: float = 60.0
+    queue_entries: int = 10_000
+    queue_bytes: int = 64 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if not self.namespace or len(self.namespace) > 128 or not self.namespace.isprintable():
+            raise ConfigurationError("namespace: expected 1 to 128 printable characters")
+        if not isinstance(self.secret, bytes):
+            raise ConfigurationError("secret: expected bytes")
+        for name in _SECONDS:
+            value = getattr(self, name)
+            if name == "ttl" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ConfigurationError(f"{name}: expected seconds as a number, got {value!r}")
+            if not math.isfinite(value) or value <= 0:
+                raise ConfigurationError(f"{name}: expected seconds above 0, got {value!r}")
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigurationError(f"{name}: expected a whole number above 0, got {value!r}")
+
+
+_SECONDS = ("ttl", "exact_timeout", "semantic_timeout", "open_timeout", "flight_timeout", "hot_ttl")
+_COUNTS = tuple(f.name for f in fields(FabricConfig) if f.type == "int")

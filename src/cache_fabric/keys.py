@@ -1,0 +1,178 @@
+"""From a request to its keys: the question by itself, everything else as the partition.
+
+The encoding is canonical and injective: every value carries a type tag and a length, so no two
+different requests share bytes, and one request has the same bytes in every process, hash seed and
+dict order. Text counts code point for code point; nothing is normalised. Hashes are HMAC-SHA256
+(RFC 2104) under the fabric's secret, so a key tells an outsider nothing of a prompt.
+
+Pure: no I/O, no clock, no state.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+from cache_fabric.errors import NotCacheable
+from cache_fabric.types import CacheRequest, KeySet
+
+__all__ = ["canonical", "derive"]
+
+_FORMAT = "cache-fabric/1"
+_MAX_DEPTH = 64
+_QUESTION = "\x00question"  # stands where the question was taken out of its message
+
+
+def derive(
+    request: CacheRequest,
+    *,
+    secret: bytes,
+    namespace: str,
+    embedder: str,
+    max_bytes: int = 256 * 1024,
+) -> KeySet:
+    """Return the partition, the exact key and the question of a request.
+
+    Args:
+        request: The call. Everything in it counts, but for the text of the last user message,
+            which becomes the question.
+        secret: Key of the hashes.
+        namespace: Part of the partition.
+        embedder: Identity of the embedder; vectors of two embedders never share a partition.
+        max_bytes: Largest canonical form.
+
+    Raises:
+        NotCacheable: The request is too large, nested too deep, or holds a value without a
+            stable canonical form (an object, NaN); the reason says which.
+    """
+    question, messages = _split(request)
+    context = (
+        _FORMAT,
+        namespace,
+        embedder,
+        request.kind,
+        request.tenant,
+        request.user,
+        request.model,
+        request.tools,
+        request.params,
+        messages,
+    )
+    partition = hmac.digest(secret, canonical(context, max_bytes), "sha256")
+    asked = b"" if question is None else b"?" + _utf8(question)
+    if len(asked) > max_bytes:
+        raise NotCacheable(f"request over {max_bytes} bytes")
+    exact = hmac.digest(secret, partition + asked, "sha256")
+    return KeySet(partition.hex(), exact.hex(), question)
+
+
+def _split(request: CacheRequest) -> tuple[str | None, Sequence[Mapping[str, Any]]]:
+    """Take the question out of the last message, if it can be compared by meaning."""
+    messages = request.messages
+    if not messages or request.params.get("n") not in (None, 1):
+        return None, messages
+    last = messages[-1]
+    if last.get("role") != "user":
+        return None, messages
+    content = last.get("content")
+    if isinstance(content, str):
+        return _taken(content, messages, {**last, "content": _QUESTION})
+    if isinstance(content, list | tuple):
+        texts = [i for i, block in enumerate(content) if _is_text(block)]
+        if len(texts) == 1:
+            block = content[texts[0]]
+            blocks = [*content[: texts[0]], {**block, "text": _QUESTION}, *content[texts[0] + 1 :]]
+            return _taken(block["text"], messages, {**last, "content": blocks})
+    return None, messages
+
+
+def _taken(
+    text: str, messages: Sequence[Mapping[str, Any]], emptied: Mapping[str, Any]
+) -> tuple[str | None, Sequence[Mapping[str, Any]]]:
+    if not text.strip():
+        return None, messages
+    return text, [*messages[:-1], emptied]
+
+
+def _is_text(block: Any) -> bool:
+    return (
+        isinstance(block, Mapping)
+        and block.get("type") == "text"
+        and isinstance(block.get("text"), str)
+    )
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise NotCacheable("text with a lone surrogate") from None
+
+
+def canonical(value: Any, max_bytes: int = 256 * 1024) -> bytes:
+    """Return the one byte string that stands for a value of plain data.
+
+    Lists and tuples are equal, dicts and sets are ordered by their bytes; ``0``, ``0.0``,
+    ``False``, ``"0"``, ``None`` and absence all differ.
+
+    Raises:
+        NotCacheable: See `derive`.
+    """
+    return b"".join(_Encoder(max_bytes).encode(value, 0))
+
+
+class _Encoder:
+    """One encoding in progress; counts its bytes so that a huge request fails early."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
+        self._max = max_bytes
+
+    def encode(self, value: Any, depth: int) -> list[bytes]:
+        if isinstance(value, str):
+            return self._leaf(b"s", self._text(value))
+        if value is None:
+            return self._leaf(b"n", b"")
+        if isinstance(value, bool):
+            return self._leaf(b"b", b"1" if value else b"0")
+        if isinstance(value, int):
+            return self._leaf(b"i", format(value, "x").encode())
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                raise NotCacheable("a number that is not finite")
+            return self._leaf(b"f", repr(value).encode())
+        if depth >= _MAX_DEPTH:
+            raise NotCacheable(f"nested deeper than {_MAX_DEPTH}")
+        return self._container(value, depth + 1)
+
+    def _container(self, value: Any, depth: int) -> list[bytes]:
+        if isinstance(value, Mapping):
+            pairs = [
+                b"".join(self.encode(key, depth) + self.encode(item, depth))
+                for key, item in value.items()
+            ]
+            return self._head(b"d", sorted(pairs))
+        if isinstance(value, list | tuple):
+            return self._head(b"l", [part for item in value for part in self.encode(item, depth)])
+        if isinstance(value, bytes | bytearray | memoryview):
+            return self._leaf(b"y", bytes(value))
+        if isinstance(value, Set):
+            return self._head(b"t", sorted(b"".join(self.encode(i, depth)) for i in value))
+        raise NotCacheable(f"a value of type {type(value).__name__} has no stable key")
+
+    def _text(self, text: str) -> bytes:
+        if len(text) > self._left:
+            raise NotCacheable(f"request over {self._max} bytes")
+        return _utf8(text)
+
+    def _leaf(self, tag: bytes, body: bytes) -> list[bytes]:
+        head = b"%b%d:" % (tag, len(body))
+        self._left -= len(head) + len(body)
+        if self._left < 0:
+            raise NotCacheable(f"request over {self._max} bytes")
+        return [head, body]
+
+    def _head(self, tag: bytes, parts: list[bytes]) -> list[bytes]:
+        return [b"%b%d:" % (tag, sum(map(len, parts))), *parts]

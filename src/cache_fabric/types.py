@@ -1,0 +1,240 @@
+"""The words of the product: frozen records that every layer shares.
+
+Durations are seconds as float, money is integer micro-dollars, times are seconds since the
+epoch (UTC) inside records and aware ``datetime`` at the edge. Similarity is 1.0 for identical
+texts; a distance never leaves its driver.
+"""
+
+from __future__ import annotations
+
+import enum
+import itertools
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = [
+    "Answer",
+    "Bypass",
+    "CacheEntry",
+    "CacheRequest",
+    "Candidate",
+    "ContextScope",
+    "Hit",
+    "KeySet",
+    "LookupResult",
+    "Miss",
+    "Neighbor",
+    "Ticket",
+    "Tier",
+    "Usage",
+]
+
+Tier = Literal["hot", "exact", "flight", "semantic"]
+
+
+class ContextScope(enum.StrEnum):
+    """Who may see a context, from wide to narrow; the id of the scope is part of the key."""
+
+    GLOBAL = "global"
+    TENANT = "tenant"
+    USER = "user"
+    EXECUTION = "execution"
+    FEEDBACK = "feedback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheRequest:
+    """One model call as plain data, the same for every host.
+
+    Args:
+        model: Name of the model that is asked.
+        messages: Role-tagged messages (``{"role": ..., "content": ...}``), oldest first. Content
+            is text or a list of content blocks.
+        tools: Tool definitions that the model may call.
+        params: Every other parameter of the call; an unknown one counts like a known one.
+        tenant: Whose call this is; answers are never shared between tenants.
+        user: End user, when answers must not be shared between users either.
+        kind: ``"chat"`` or ``"completion"``; the two never share an answer.
+    """
+
+    model: str
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Any] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tenant: str | None = None
+    user: str | None = None
+    kind: Literal["chat", "completion"] = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """What a request is looked up by.
+
+    Attributes:
+        partition: Keyed SHA-256 of the context as hex: everything but the question.
+        exact: Keyed SHA-256 of partition and question, byte for byte, as hex.
+        question: Text of the last user message, or ``None`` where meaning must not be compared
+            (a tool result is last, several alternatives are asked for, the text is empty).
+    """
+
+    partition: str
+    exact: str
+    question: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one model call; ``input_tokens`` includes the cached ones."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int = 0
+    cache_creation_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A model's answer as a host hands it in.
+
+    Attributes:
+        payload: Plain data (what JSON can say) that the host turns back into its own objects.
+        text: The answer as text, for comparisons and for "is it empty".
+        finish_reasons: One per alternative, ``None`` where the host names none.
+        tool_calls: Names of the tools that the answer calls.
+        error: Why the answer must not be kept (an error body, a refusal), else ``None``.
+    """
+
+    payload: Any
+    text: str = ""
+    finish_reasons: tuple[str | None, ...] = ()
+    tool_calls: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheEntry:
+    """One kept answer with all that is known of the call that produced it.
+
+    The id is the exact key and a nonce: it names this answer, not the one that may replace it.
+    """
+
+    id: str
+    exact: str
+    partition: str
+    question: str | None
+    payload: Any
+    model: str
+    created: float
+    expires: float | None = None
+    embedder: str = ""
+    tenant: str | None = None
+    user: str | None = None
+    usage: Usage | None = None
+    cost_micros: int | None = None
+    latency: float | None = None
+    text: str = ""
+
+    def age(self, now: float | None = None) -> float:
+        """Seconds since the model gave the answer, never negative."""
+        return max(0.0, (time.time() if now is None else now) - self.created)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """A vector found near the question: the exact key of its entry, and how near."""
+
+    id: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A neighbor whose entry was read, ready to be judged."""
+
+    entry: CacheEntry
+    similarity: float
+
+
+_ticket_numbers = itertools.count(1)
+_process_mark = secrets.token_hex(4)
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """Permission to answer one request; made by the caller, closed once.
+
+    A lookup grants leadership only to an open ticket, and leaving without a result closes it, so
+    a cancelled caller can never hold a lease (measured in the design's prototype).
+
+    Attributes:
+        caller: Thread and task that asked; a caller never waits for itself.
+        started: Monotonic seconds when the lookup began.
+        lookup_seconds: What the lookup took.
+        vector: The question's unit vector once it has been embedded, so that a store need not.
+    """
+
+    keys: KeySet
+    request: CacheRequest = field(repr=False)
+    caller: tuple[int, int]
+    started: float = field(default_factory=time.monotonic)
+    lookup_seconds: float = 0.0
+    vector: Any = field(default=None, repr=False)
+    closed: bool = False
+    id: str = field(default_factory=lambda: f"{_process_mark}-{next(_ticket_numbers)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """An answer served from the cache.
+
+    Attributes:
+        entry: A private copy; changing its payload changes nothing that is kept.
+        tier: Where it was found: ``hot``, ``exact``, ``flight`` or ``semantic``.
+        similarity: 1.0 unless the tier is ``semantic``.
+        reason: Why it was served, in words.
+        seconds: Time of the lookup.
+    """
+
+    entry: CacheEntry
+    tier: Tier
+    similarity: float = 1.0
+    reason: str = "same request"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Miss:
+    """No answer: call the model, then ``store`` with the ticket or ``release`` it.
+
+    Attributes:
+        ticket: Hands the answer to those who wait for it.
+        reason: ``"not_found"``, a policy's refusal, ``"flight_timeout"`` or a degraded part.
+        nearest: The best candidate that was refused, if any.
+        degraded: The part of ours that failed (``"store"``, ``"embedder"`` ...), else ``None``.
+    """
+
+    ticket: Ticket
+    reason: str
+    seconds: float = 0.0
+    nearest: Candidate | None = None
+    degraded: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bypass:
+    """The request is not for the cache; nothing will be stored for it either."""
+
+    reason: str
+    seconds: float = 0.0
+
+
+LookupResult = Hit | Miss | Bypass
