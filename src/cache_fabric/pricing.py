@@ -1,0 +1,207 @@
+"""What a model call costs: a price table and integer arithmetic.
+
+Prices come from three places, the first that knows the model wins: the user's overrides, the
+model map that lies in an installed ``litellm`` (read as a data file, litellm is not imported),
+and ``prices.json``, a trimmed copy of that map shipped here. Nothing is fetched. All three name
+their figures as LiteLLM does: dollars per token under ``input_cost_per_token`` and so on.
+
+A model without a price costs ``None``: unknown is never 0. Prices that change with the length of
+a prompt (most start above 200,000 tokens) are read at their lowest step.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from cache_fabric.errors import ConfigurationError
+from cache_fabric.types import Usage
+
+__all__ = ["Price", "PriceTable", "packaged_map", "shipped_snapshot"]
+
+Rows = Mapping[str, msgspec.Raw]
+
+_FEMTO_PER_MICRO = 10**9
+_DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
+# Vendors whose model names nobody else serves; an open-weight name says nothing about its host.
+_SOLE_VENDORS = ("gemini", "xai")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What one model charges, in whole femto-dollars (1e-15 dollars) per token.
+
+    Integers keep sums exact: $0.15 per million tokens is 150,000,000 here.
+    """
+
+    input: int
+    output: int
+    cache_read: int
+    cache_creation: int
+
+    def cost_micros(self, usage: Usage) -> int:
+        """Micro-dollars of one call, a half rounded up."""
+        cached = usage.cache_read_tokens + usage.cache_creation_tokens
+        femto = (
+            max(0, usage.input_tokens - cached) * self.input
+            + usage.cache_read_tokens * self.cache_read
+            + usage.cache_creation_tokens * self.cache_creation
+            + usage.output_tokens * self.output
+        )
+        return (femto + _FEMTO_PER_MICRO // 2) // _FEMTO_PER_MICRO
+
+
+class PriceTable:
+    """Prices by model name, read at the first question; safe to share between threads.
+
+    Args:
+        overrides: Prices that win over every row.
+        read: Gives the rows, called once.
+    """
+
+    def __init__(self, overrides: Mapping[str, Price], read: Callable[[], Rows]) -> None:
+        self._overrides = dict(overrides)
+        self._read = read
+        self._lock = threading.Lock()
+        self._rows: Rows | None = None
+
+    @classmethod
+    def load(
+        cls,
+        overrides: Mapping[str, Mapping[str, float]] | None = None,
+        read: Callable[[], Rows] | None = None,
+    ) -> PriceTable:
+        """A table over LiteLLM's packaged map, else over the shipped snapshot; reads nothing yet.
+
+        Args:
+            overrides: Model name to prices in dollars per token: ``input_cost_per_token`` and
+                ``output_cost_per_token``, and if they differ from the input price
+                ``cache_read_input_token_cost`` and ``cache_creation_input_token_cost``. An
+                override replaces the whole price of its model, with any provider or date around
+                the name.
+            read: Gives other rows, in the form of LiteLLM's map.
+
+        Raises:
+            ConfigurationError: An override lacks a price, or has one that is not a price.
+        """
+        prices = {model: _override(model, given) for model, given in (overrides or {}).items()}
+        return cls(prices, read or (lambda: packaged_map() or shipped_snapshot()))
+
+    def find(self, model: str) -> Price | None:
+        """The price under this name, without its provider, then without its date; else ``None``.
+
+        ``openai/gpt-4o-mini-2030-01-01`` finds ``gpt-4o-mini``. A provider in front must be the
+        one of the row found, so ``ollama/gpt-4o`` finds nothing.
+        """
+        spellings = list(_spellings(model))
+        for name, _ in spellings:
+            if price := self._overrides.get(name):
+                return price
+        rows = self._loaded()
+        for name, provider in spellings:
+            if (raw := rows.get(name)) is not None and (price := _listed(raw, provider)):
+                return price
+        return None
+
+    def cost_micros(self, model: str, usage: Usage) -> int | None:
+        """Micro-dollars of one call, ``None`` where the model has no known price."""
+        price = self.find(model)
+        return None if price is None else price.cost_micros(usage)
+
+    def _loaded(self) -> Rows:
+        with self._lock:
+            if self._rows is None:
+                self._rows = self._read()
+            return self._rows
+
+
+def packaged_map() -> Rows | None:
+    """The model map inside an installed litellm, ``None`` without one that can be read."""
+    spec = importlib.util.find_spec("litellm")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        try:
+            data = Path(folder, "model_prices_and_context_window_backup.json").read_bytes()
+            return msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        except (OSError, msgspec.DecodeError):
+            continue
+    return None
+
+
+def shipped_snapshot() -> Rows:
+    """The rows of ``prices.json``, which says its source, licence and date itself."""
+    data = files("cache_fabric").joinpath("prices.json").read_bytes()
+    return msgspec.json.decode(data, type=_Snapshot).models
+
+
+class _Snapshot(msgspec.Struct):
+    models: dict[str, msgspec.Raw]
+
+
+# No model charges a cent per token: a larger figure is dollars per million tokens by mistake.
+Dollars = Annotated[float, msgspec.Meta(ge=0, le=0.01)]
+
+
+class _Figures(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    input_cost_per_token: Dollars
+    output_cost_per_token: Dollars
+    cache_read_input_token_cost: Dollars | None = None
+    cache_creation_input_token_cost: Dollars | None = None
+
+    def price(self) -> Price:
+        uncached = self.input_cost_per_token
+        read, creation = self.cache_read_input_token_cost, self.cache_creation_input_token_cost
+        return Price(
+            input=_femto(uncached),
+            output=_femto(self.output_cost_per_token),
+            cache_read=_femto(uncached if read is None else read),
+            cache_creation=_femto(uncached if creation is None else creation),
+        )
+
+
+class _Row(_Figures, forbid_unknown_fields=False, kw_only=True):
+    litellm_provider: str = ""
+
+
+def _femto(dollars: float) -> int:
+    """Whole femto-dollars; rounding drops the noise of the binary float."""
+    return round(dollars * 10**15)
+
+
+def _spellings(model: str) -> Iterator[tuple[str, str]]:
+    """Names to look under, most exact first, each with the provider its row must have."""
+    model = model.removeprefix("models/")
+    for name in dict.fromkeys((model, _DATE.sub("", model))):
+        yield name, ""
+        provider, slash, bare = name.partition("/")
+        if slash:
+            yield bare, provider
+        else:
+            yield from ((f"{vendor}/{name}", "") for vendor in _SOLE_VENDORS)
+
+
+def _listed(raw: msgspec.Raw, provider: str) -> Price | None:
+    try:
+        row = msgspec.json.decode(raw, type=_Row)
+    except msgspec.DecodeError:
+        return None
+    # The map writes 0 both for "free" and for "not known"; only an override can mean free.
+    if row.input_cost_per_token == 0 or not row.litellm_provider.startswith(provider):
+        return None
+    return row.price()
+
+
+def _override(model: str, given: Mapping[str, float]) -> Price:
+    try:
+        return msgspec.convert(given, _Figures).price()
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(
+            f"prices[{model!r}]: expected dollars per token ({error})"
+        ) from error

@@ -1,0 +1,56 @@
+"""Renews the shipped prices from an installed litellm, model by model.
+
+From the package's folder: ``python -m cache_fabric.pricing_snapshot > new.json && mv new.json
+prices.json``. The models stay those of the snapshot; one that litellm no longer lists is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import msgspec
+
+from cache_fabric.errors import MissingExtraError
+from cache_fabric.pricing import packaged_map, shipped_snapshot
+
+__all__ = ["snapshot"]
+
+_KEPT = (
+    "litellm_provider",
+    "input_cost_per_token",
+    "output_cost_per_token",
+    "cache_read_input_token_cost",
+    "cache_creation_input_token_cost",
+)
+
+
+def snapshot() -> str:
+    """The text of a new ``prices.json``, one model a line."""
+    rows = packaged_map()
+    if rows is None:
+        raise MissingExtraError("litellm", "a new price snapshot")
+    header = {
+        "source": f"litellm {version('litellm')}, model_prices_and_context_window_backup.json",
+        "licence": "MIT, Copyright (c) 2023 Berri AI",
+        "date": datetime.now(UTC).date().isoformat(),
+        "unit": "dollars per token",
+    }
+    lines = [f"  {json.dumps(name)}: {json.dumps(value)}," for name, value in header.items()]
+    models = [
+        f"    {json.dumps(name)}: {json.dumps(_trimmed(rows[name]))}"
+        for name in shipped_snapshot()
+        if name in rows
+    ]
+    return "\n".join(["{", *lines, '  "models": {', ",\n".join(models), "  }", "}"]) + "\n"
+
+
+def _trimmed(raw: msgspec.Raw) -> dict[str, str | float]:
+    row = msgspec.json.decode(raw)
+    return {key: row[key] for key in _KEPT if row.get(key) is not None}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(snapshot())
