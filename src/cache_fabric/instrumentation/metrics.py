@@ -1,0 +1,183 @@
+"""Numbers that were measured: sums over events, and the figures that follow from the sums.
+
+Every figure names the event fields it is computed from. Unknown is ``None``, never 0.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from cache_fabric.instrumentation.events import Event, LookupEvent, StoreEvent
+
+__all__ = ["Metrics", "Totals", "figures"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Totals:
+    """Sums that add up over threads and processes.
+
+    Attributes:
+        tiers: `LookupEvent` hits by ``tier``.
+        outcomes: `LookupEvent` by ``outcome``; a hit of tier ``flight`` counts as ``coalesced``.
+        degraded: `LookupEvent` misses by the part that failed.
+        answers: `StoreEvent` by ``outcome``.
+        refused: Misses whose nearest neighbor was judged and not served.
+        hit_seconds: Sum of ``LookupEvent.seconds`` of hits and coalesced.
+        replayed, replayed_seconds, original_seconds: Hits whose ``original_seconds`` is known: how
+            many, their ``seconds``, and what the model took then.
+        calls, call_seconds, call_lookup_seconds: Model calls with a known ``StoreEvent.seconds``,
+            their sum, and the sum of the lookups before them.
+        priced, saved_micros, saved_tokens: Hits with a known price, and the sums of
+            ``saved_micros`` and ``usage``.
+        paid, spent_micros, spent_tokens: The same of `StoreEvent`.
+    """
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    tiers: Counter[str] = field(default_factory=Counter)
+    degraded: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+    hit_seconds: float = 0.0
+    replayed: int = 0
+    replayed_seconds: float = 0.0
+    original_seconds: float = 0.0
+    calls: int = 0
+    call_seconds: float = 0.0
+    call_lookup_seconds: float = 0.0
+    priced: int = 0
+    saved_micros: int = 0
+    saved_tokens: int = 0
+    paid: int = 0
+    spent_micros: int = 0
+    spent_tokens: int = 0
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Totals:
+        """Read back what `plain` wrote; sums that it does not name are zero."""
+        totals = cls()
+        for f in fields(cls):
+            if f.name in data:
+                value = data[f.name]
+                setattr(totals, f.name, Counter(value) if isinstance(value, dict) else value)
+        return totals
+
+    def plain(self) -> dict[str, Any]:
+        """Return the sums as plain data."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def add(self, other: Totals) -> None:
+        """Add another process's sums."""
+        for f in fields(self):
+            mine, theirs = getattr(self, f.name), getattr(other, f.name)
+            if isinstance(mine, Counter):
+                mine.update(theirs)
+            else:
+                setattr(self, f.name, mine + theirs)
+
+
+class Metrics:
+    """Adds events up; a hook of the fabric, called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._totals = Totals()
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            if isinstance(event, LookupEvent):
+                _add_lookup(self._totals, event)
+            else:
+                _add_answer(self._totals, event)
+
+    def totals(self) -> Totals:
+        """Return a copy of the sums so far."""
+        copy = Totals()
+        with self._lock:
+            copy.add(self._totals)
+        return copy
+
+
+def _add_lookup(totals: Totals, event: LookupEvent) -> None:
+    totals.outcomes["coalesced" if event.tier == "flight" else event.outcome] += 1
+    if event.degraded:
+        totals.degraded[event.degraded] += 1
+    if event.outcome == "miss" and event.similarity is not None:
+        totals.refused += 1
+    if event.outcome != "hit":
+        return
+    totals.tiers[event.tier or ""] += 1
+    totals.hit_seconds += event.seconds
+    if event.original_seconds is not None:
+        totals.replayed += 1
+        totals.replayed_seconds += event.seconds
+        totals.original_seconds += event.original_seconds
+    if event.saved_micros is not None:
+        totals.priced += 1
+        totals.saved_micros += event.saved_micros
+    if event.usage is not None:
+        totals.saved_tokens += event.usage.total_tokens
+
+
+def _add_answer(totals: Totals, event: StoreEvent) -> None:
+    totals.answers[event.outcome] += 1
+    if event.outcome == "dropped":
+        return  # the same answer was counted when it was handed in
+    if event.seconds is not None:
+        totals.calls += 1
+        totals.call_seconds += event.seconds
+        totals.call_lookup_seconds += event.lookup_seconds
+    if event.cost_micros is not None:
+        totals.paid += 1
+        totals.spent_micros += event.cost_micros
+    if event.usage is not None:
+        totals.spent_tokens += event.usage.total_tokens
+
+
+def figures(totals: Totals) -> dict[str, Any]:
+    """Return the figures that people ask for.
+
+    ``hit_rate`` is percent of hits and misses (bypassed and coalesced requests are in neither
+    term), latencies are mean milliseconds of served requests, money is dollars. ``speedup`` is
+    what the served requests would have taken without the cache (the recorded latency of the
+    original call for hits, the measured one for misses) over what they took.
+    """
+    hits, misses = totals.outcomes["hit"], totals.outcomes["miss"]
+    served_hits = hits + totals.outcomes["coalesced"]
+    calls = totals.call_seconds + totals.call_lookup_seconds
+    without = totals.original_seconds + totals.call_seconds
+    took = totals.replayed_seconds + calls
+    return {
+        "hit_rate": _ratio(100.0 * hits, hits + misses),
+        "avg_latency": _ratio(1e3 * (totals.hit_seconds + calls), served_hits + totals.calls),
+        "cost_saved": _dollars(totals.saved_micros, totals.priced, served_hits, misses),
+        "speedup": _ratio(without, took),
+        "requests": totals.outcomes.total(),
+        "hits": hits,
+        "misses": misses,
+        "coalesced": totals.outcomes["coalesced"],
+        "bypassed": totals.outcomes["bypass"],
+        "refused_near_misses": totals.refused,
+        "hits_by_tier": dict(totals.tiers),
+        "degraded": dict(totals.degraded),
+        "answers": dict(totals.answers),
+        "avg_hit_latency": _ratio(1e3 * totals.hit_seconds, served_hits),
+        "avg_miss_latency": _ratio(1e3 * calls, totals.calls),
+        "cost_spent": _dollars(totals.spent_micros, totals.paid, totals.calls, served_hits),
+        "tokens_saved": totals.saved_tokens,
+        "tokens_spent": totals.spent_tokens,
+    }
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def _dollars(micros: int, known: int, of: int, others: int) -> float | None:
+    """Nothing happened or nothing was priced: unknown. None of these, but others: truly zero."""
+    if known or (not of and others):
+        return micros / 1e6
+    return None
