@@ -1,0 +1,272 @@
+"""The caller's side of a lookup and of a store: all that needs no I/O, in the caller's thread.
+
+Both colours of the facade use it, so that an exact hit in the process costs no hop to the home
+loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from cache_fabric import codec
+from cache_fabric.config import FabricConfig
+from cache_fabric.engine import Engine
+from cache_fabric.errors import CodecError, NotCacheable
+from cache_fabric.instrumentation.events import Event, EventHook, LookupEvent, StoreEvent
+from cache_fabric.keys import derive
+from cache_fabric.policy.admission import may_cache, may_store
+from cache_fabric.pricing import PriceTable
+from cache_fabric.types import (
+    Answer,
+    Bypass,
+    CacheEntry,
+    CacheRequest,
+    Hit,
+    KeySet,
+    Miss,
+    Ticket,
+    Usage,
+)
+
+__all__ = ["CallerSide", "Prepared", "emit_to"]
+
+R = TypeVar("R", bound=Hit | Miss)
+_log = logging.getLogger("cache_fabric")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """An answer that is fit to be kept, ready for the home loop."""
+
+    ticket: Ticket | None
+    entry: CacheEntry
+    data: bytes
+
+
+def emit_to(hooks: Sequence[EventHook], event: Event) -> None:
+    """Tell every hook; one that raises is logged and disturbs nobody."""
+    for hook in hooks:
+        try:
+            hook(event)
+        except Exception:  # noqa: BLE001 - a hook is foreign code on the request path
+            _log.exception("an event hook failed")
+
+
+class CallerSide:
+    """Begins and ends lookups of one engine.
+
+    Args:
+        engine: Its hot tier and flights are read from here; nothing is awaited.
+        config: Limits and defaults.
+        prices: What tokens cost.
+        hooks: Hear every event.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: FabricConfig,
+        prices: PriceTable,
+        hooks: Sequence[EventHook],
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._prices = prices
+        self._hooks = hooks
+
+    def begin(self, request: CacheRequest) -> Ticket | Hit | Bypass:
+        """Return a ticket for the home loop, unless the request ends here."""
+        started = time.monotonic()
+        try:
+            keys = self._keys(request)
+        except NotCacheable as error:
+            return self.bypass(request.model, error.reason, started)
+        except Exception as error:  # noqa: BLE001 - a hostile value in the request may raise anything
+            reason = f"unusable request: {type(error).__name__}"
+            return self.bypass(str(getattr(request, "model", "")), reason, started)
+        ticket = Ticket(keys, request, _caller(), started)
+        entry = self._hot(keys)
+        if entry is None:
+            return ticket
+        return self.end(ticket, Hit(entry=entry, tier="hot"))
+
+    def end(self, ticket: Ticket, result: R) -> R:
+        """Stamp the result with its time, tell the hooks, and return it."""
+        ticket.lookup_seconds = time.monotonic() - ticket.started
+        result = dataclasses.replace(result, seconds=ticket.lookup_seconds)
+        self._emit(_told(ticket, result))
+        if isinstance(result, Hit):
+            ticket.closed = True
+        return result
+
+    def bypass(self, model: str, reason: str, started: float | None = None) -> Bypass:
+        """Count a call that is not for the cache."""
+        seconds = 0.0 if started is None else time.monotonic() - started
+        self._emit(LookupEvent(outcome="bypass", model=model, reason=reason, seconds=seconds))
+        return Bypass(reason=reason, seconds=seconds)
+
+    def released(self, ticket: Ticket) -> None:
+        """Count a call that gave no answer."""
+        ticket.closed = True
+        self._emit(
+            StoreEvent(
+                outcome="released",
+                model=ticket.request.model,
+                lookup_seconds=ticket.lookup_seconds,
+            )
+        )
+
+    def prepare(
+        self,
+        target: Ticket | CacheRequest,
+        response: Any,
+        usage: Usage | None,
+        latency: float | None,
+    ) -> Prepared | Ticket | None:
+        """Return what to keep; or the ticket to release, if the answer must not be kept."""
+        answer = response if isinstance(response, Answer) else _as_answer(response)
+        try:
+            ticket, keys, request = self._target(target)
+        except NotCacheable:
+            return None  # the lookup of this request was a bypass and was counted as one
+        if latency is None and ticket is not None:
+            latency = max(0.0, time.monotonic() - ticket.started - ticket.lookup_seconds)
+        cost = self._prices.cost_micros(request.model, usage) if usage is not None else None
+        event = StoreEvent(
+            outcome="stored",
+            model=request.model,
+            lookup_seconds=ticket.lookup_seconds if ticket else 0.0,
+            seconds=latency,
+            usage=usage,
+            cost_micros=cost,
+        )
+        entry = self._entry(keys, request, answer, event)
+        reason = may_store(answer, self._config)
+        data = b""
+        if reason is None:
+            try:
+                data = codec.encode(entry, self._config.secret)
+            except NotCacheable as error:
+                reason = error.reason
+        if reason is None and len(data) > self._config.max_entry_bytes:
+            reason = f"answer over {self._config.max_entry_bytes} bytes"
+        if reason is not None:
+            self._emit(dataclasses.replace(event, outcome="refused", reason=reason))
+            return ticket
+        self._engine.hot.put(
+            keys.exact, data, min(self._config.hot_ttl, self._config.ttl or self._config.hot_ttl)
+        )
+        self._emit(dataclasses.replace(event, entry_id=entry.id))
+        return Prepared(ticket, entry, data)
+
+    def _target(self, target: Ticket | CacheRequest) -> tuple[Ticket | None, KeySet, CacheRequest]:
+        if isinstance(target, Ticket):
+            return target, target.keys, target.request
+        keys = self._keys(target)
+        leader = self._engine.flights.leader(keys.exact)
+        # Somebody else's ticket would measure somebody else's call.
+        mine = leader if leader is not None and leader.caller == _caller() else None
+        return mine, keys, target
+
+    def _entry(
+        self, keys: KeySet, request: CacheRequest, answer: Answer, event: StoreEvent
+    ) -> CacheEntry:
+        now = time.time()
+        return CacheEntry(
+            id=f"{keys.exact}.{secrets.token_hex(4)}",
+            exact=keys.exact,
+            partition=keys.partition,
+            question=keys.question,
+            payload=answer.payload,
+            text=answer.text,
+            model=request.model,
+            created=now,
+            expires=None if self._config.ttl is None else now + self._config.ttl,
+            embedder=self._engine.semantic.identity,
+            tenant=request.tenant,
+            user=request.user,
+            usage=event.usage,
+            cost_micros=event.cost_micros,
+            latency=event.seconds,
+        )
+
+    def _keys(self, request: CacheRequest) -> KeySet:
+        reason = may_cache(request, self._config)
+        if reason is not None:
+            raise NotCacheable(reason)
+        return derive(
+            request,
+            secret=self._config.secret,
+            namespace=self._config.namespace,
+            embedder=self._engine.semantic.identity,
+            max_bytes=self._config.max_request_bytes,
+        )
+
+    def _hot(self, keys: KeySet) -> CacheEntry | None:
+        data = self._engine.hot.get(keys.exact)
+        if data is None:
+            return None
+        try:
+            entry = codec.decode(data, self._config.secret)
+        except CodecError:
+            entry = None
+        if entry is None or (entry.expires is not None and entry.expires <= time.time()):
+            self._engine.hot.discard([keys.exact])
+            return None
+        return entry if entry.partition == keys.partition else None
+
+    def _emit(self, event: Event) -> None:
+        emit_to(self._hooks, event)
+
+
+def _told(ticket: Ticket, result: Hit | Miss) -> LookupEvent:
+    model, partition = ticket.request.model, ticket.keys.partition
+    if isinstance(result, Miss):
+        return LookupEvent(
+            outcome="miss",
+            model=model,
+            reason=result.reason,
+            seconds=result.seconds,
+            degraded=result.degraded,
+            similarity=result.nearest.similarity if result.nearest else None,
+            partition=partition,
+        )
+    return LookupEvent(
+        outcome="hit",
+        model=model,
+        reason=result.reason,
+        seconds=result.seconds,
+        tier=result.tier,
+        similarity=result.similarity,
+        entry_id=result.entry.id,
+        partition=partition,
+        original_seconds=result.entry.latency,
+        usage=result.entry.usage,
+        saved_micros=result.entry.cost_micros,
+    )
+
+
+def _as_answer(response: Any) -> Answer:
+    if isinstance(response, str):
+        return Answer(payload=response, text=response)
+    try:
+        text = json.dumps(response, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):
+        text = type(response).__name__  # encoding will say that it is not plain data
+    return Answer(payload=response, text="" if response in (None, {}, []) else text)
+
+
+def _caller() -> tuple[int, int]:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return threading.get_ident(), 0 if task is None else id(task)

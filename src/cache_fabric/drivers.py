@@ -1,0 +1,103 @@
+"""The one table of drivers: scheme to the name of what makes it, imported on use.
+
+A maker takes ``(url, namespace)``, that of an embedder what follows the colon of its name. Third
+parties add theirs by entry points in the groups ``cache_fabric.stores``, ``cache_fabric.indexes``
+and ``cache_fabric.embedders``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from cache_fabric.embedders.base import Embedder
+from cache_fabric.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cache_fabric.indexes.base import VectorIndex
+    from cache_fabric.stores.base import Store
+
+__all__ = ["make_embedder", "make_index", "make_store", "scheme_of"]
+
+STORES = {
+    "memory": "cache_fabric.stores.memory:MemoryStore.from_url",
+    "sqlite": "cache_fabric.stores.sqlite:SqliteStore.from_url",
+}
+INDEXES = {
+    "memory": "cache_fabric.indexes.memory:MemoryIndex.from_url",
+    "chroma": "cache_fabric.indexes.chroma:ChromaIndex.from_url",
+    "chroma+http": "cache_fabric.indexes.chroma:ChromaIndex.from_url",
+    "chroma+https": "cache_fabric.indexes.chroma:ChromaIndex.from_url",
+}
+EMBEDDERS = {
+    "wordllama": "cache_fabric.embedders.wordllama:WordllamaEmbedder",
+    "onnx": "cache_fabric.embedders.onnx:OnnxEmbedder",
+    "litellm": "cache_fabric.embedders.litellm:LiteLLMEmbedder",
+}
+_NAMED_AFTER = {"onnx": "onnx:/folder", "litellm": "litellm:model"}
+
+
+def make_store(url: str, namespace: str) -> Store:
+    """Return the store that a URL names; connects nothing."""
+    store: Store = _maker("store", scheme_of(url), STORES)(url, namespace)
+    return store
+
+
+def make_index(url: str, namespace: str) -> VectorIndex:
+    """Return the index that a URL names; connects nothing."""
+    index: VectorIndex = _maker("index", scheme_of(url), INDEXES)(url, namespace)
+    return index
+
+
+def make_embedder(spec: Any) -> Embedder:
+    """Return the embedder of a name, a LangChain ``Embeddings``, a callable, or one that is ready.
+
+    Raises:
+        ConfigurationError: None of these; the message lists the choices.
+    """
+    if isinstance(spec, str):
+        name, _, rest = spec.partition(":")
+        maker = _maker("embedder", name, EMBEDDERS)
+        if name in EMBEDDERS and bool(rest) != (name in _NAMED_AFTER):
+            raise ConfigurationError(f"embedder: expected {_NAMED_AFTER.get(name, name)!r}")
+        made: Embedder = maker(rest) if rest else maker()
+        return made
+    if isinstance(spec, Embedder):
+        return spec
+    if hasattr(spec, "embed_documents"):
+        from cache_fabric.embedders.langchain import LangChainEmbedder
+
+        return LangChainEmbedder(spec)
+    if callable(spec):
+        from cache_fabric.embedders.callable import CallableEmbedder
+
+        return CallableEmbedder(spec)
+    raise ConfigurationError(
+        f"embedder: expected a name ({', '.join(EMBEDDERS)}), LangChain Embeddings or a callable, "
+        f"got {type(spec).__name__}"
+    )
+
+
+def scheme_of(url: str) -> str:
+    """Return what stands before ``://``, or the whole of a bare name."""
+    return url.partition("://")[0]
+
+
+def _maker(kind: str, name: str, table: Mapping[str, str]) -> Callable[..., Any]:
+    target = table.get(name)
+    if target is None:
+        group = f"cache_fabric.{kind}es" if kind == "index" else f"cache_fabric.{kind}s"
+        found = {point.name: point for point in entry_points(group=group)}
+        if name in found:
+            loaded: Callable[..., Any] = found[name].load()
+            return loaded
+        choices = ", ".join(sorted([*table, *found]))
+        raise ConfigurationError(f"{kind}: unknown {name!r}, expected one of {choices}")
+    module, _, path = target.partition(":")
+    maker: Any = import_module(module)
+    for attribute in path.split("."):
+        maker = getattr(maker, attribute)
+    made: Callable[..., Any] = maker
+    return made

@@ -1,0 +1,269 @@
+"""The answers: lookup, store, release, search, clear. Acts, and decides nothing.
+
+The rules are elsewhere and pure: `keys` says what is compared, `policy` and `guard` what may be
+served, `codec` what an entry is. The engine runs on the fabric's home loop and never calls a model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from cache_fabric import codec
+from cache_fabric.config import FabricConfig
+from cache_fabric.errors import CodecError
+from cache_fabric.hot_tier import HotTier
+from cache_fabric.instrumentation.events import Event, StoreEvent
+from cache_fabric.part import Degraded, Part
+from cache_fabric.policy.base import Policy, Serve
+from cache_fabric.semantic_tier import SemanticTier
+from cache_fabric.single_flight import Role, SingleFlight
+from cache_fabric.stores.base import Store, Write
+from cache_fabric.types import CacheEntry, Candidate, Hit, KeySet, Miss, Neighbor, Ticket
+from cache_fabric.write_behind import PendingWrite, WriteBehind
+
+__all__ = ["ANSWERS", "Engine"]
+
+ANSWERS = "a/"
+_PATIENCE = 10.0  # seconds for work that no model call waits for
+_log = logging.getLogger("cache_fabric")
+
+
+class Engine:
+    """Answers over one store and one semantic tier.
+
+    Args:
+        store: Holds the entries; the authority.
+        semantic: Finds entries by meaning; can be rebuilt from the store.
+        policy: Decides what may be served.
+        config: Limits and budgets.
+        emit: Hears the events that no caller waits for.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        semantic: SemanticTier,
+        policy: Policy,
+        config: FabricConfig,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.store = Part("store", store.open, open_timeout=config.open_timeout)
+        self.semantic = semantic
+        self.hot = HotTier(config.hot_entries, config.hot_bytes)
+        self.flights = SingleFlight(config.flight_timeout)
+        self.queue = WriteBehind(
+            self._write,
+            self._dropped,
+            max_entries=config.queue_entries,
+            max_bytes=config.queue_bytes,
+        )
+        self._records = store
+        self._policy = policy
+        self._config = config
+        self._emit = emit
+        self._cleared = 0.0
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def lookup(self, ticket: Ticket) -> Hit | Miss:
+        """Return a hit, or a miss whose ticket may answer for others too; never raises."""
+        try:
+            return await self._lookup(ticket)
+        except Exception as error:  # noqa: BLE001 - the lookup seam: a bug of ours is a miss
+            _log.exception("lookup failed; the model call goes on")
+            return Miss(ticket=ticket, reason=type(error).__name__, degraded="engine")
+
+    async def _lookup(self, ticket: Ticket) -> Hit | Miss:
+        keys, degraded = ticket.keys, None
+        try:
+            entry = await self._exact(keys)
+        except Degraded as fault:
+            entry, degraded = None, fault.part
+        if entry is not None:
+            return Hit(entry=entry, tier="exact")
+        claimed = await self.flights.claim(ticket)
+        data = self._recall(keys) if isinstance(claimed, Role) else claimed
+        shared = self._decoded(data, keys) if data is not None else None
+        if data is not None and shared is not None:
+            self.flights.settle(keys.exact, data)
+            return Hit(entry=shared, tier="flight", reason="same request, answered just now")
+        result = await self._by_meaning(ticket, degraded)
+        if isinstance(result, Hit):
+            self.flights.settle(keys.exact, codec.encode(result.entry, self._config.secret))
+        return result
+
+    def settle(self, ticket: Ticket | None, entry: CacheEntry, data: bytes) -> None:
+        """Hand a fresh answer to its followers, and queue it for the store and the index."""
+        if entry.latency is not None:
+            self.flights.observe(entry.model, entry.latency)
+        self.flights.settle(entry.exact, data)
+        if ticket is not None and ticket.started < self._cleared:
+            self.hot.discard([entry.exact])  # cleared while the model was thinking
+            return
+        self.queue.put(
+            PendingWrite(
+                key=entry.exact,
+                data=data,
+                ttl=None if entry.expires is None else entry.expires - entry.created,
+                model=entry.model,
+                partition=entry.partition,
+                question=entry.question if self._policy.semantic else None,
+                vector=ticket.vector if ticket is not None else None,
+            )
+        )
+
+    async def entry(self, entry_id: str) -> CacheEntry | None:
+        """Return a live entry by its id, ``None`` if it is gone or was answered anew."""
+        exact = entry_id.partition(".")[0]
+        data = self.queue.get(exact)
+        if data is None:
+            data = await self.store.demand(lambda: self._records.get(ANSWERS + exact))
+        entry = self._read(data)
+        return entry if entry is not None and entry.id == entry_id else None
+
+    async def search(self, query: str, limit: int) -> list[Candidate]:
+        """Return the entries nearest to a text over all partitions, nearest first."""
+        neighbors = await self.semantic.search(query, limit)
+        data = await self.store.demand(lambda: self._fetch(neighbors))
+        return self._candidates(neighbors, data, None)
+
+    async def clear(self) -> int:
+        """Forget every answer of the namespace; returns how many the store held."""
+        self._cleared = time.monotonic()
+        self.queue.discard()
+        await self.queue.flush()
+        self.hot.clear()
+        count = await self.store.demand(lambda: self._records.clear(ANSWERS))
+        if self._policy.semantic:
+            await self.semantic.clear()
+        return count
+
+    async def open(self) -> None:
+        """Open store, embedder and index now; raises what stands in the way."""
+        await self.store.open()
+        if self._policy.semantic:
+            await self.semantic.open()
+
+    async def _exact(self, keys: KeySet) -> CacheEntry | None:
+        data = self._recall(keys)
+        if data is None:
+            data = await self.store.attempt(
+                lambda: self._records.get(ANSWERS + keys.exact), self._config.exact_timeout
+            )
+        entry = self._decoded(data, keys) if data is not None else None
+        if entry is not None and data is not None:
+            self.hot.put(keys.exact, data, self._config.hot_ttl)
+        return entry
+
+    def _recall(self, keys: KeySet) -> bytes | None:
+        return self.hot.get(keys.exact) or self.queue.get(keys.exact)
+
+    def _decoded(self, data: bytes, keys: KeySet) -> CacheEntry | None:
+        """Read an envelope; what is corrupt, foreign or expired is taken out of service."""
+        entry = self._read(data)
+        if entry is not None and entry.partition == keys.partition:
+            return entry
+        self.hot.discard([keys.exact])
+        self._retire([keys.exact])
+        return None
+
+    def _read(self, data: bytes | None) -> CacheEntry | None:
+        if data is None:
+            return None
+        try:
+            entry = codec.decode(data, self._config.secret)
+        except CodecError:
+            return None
+        return entry if entry.expires is None or entry.expires > time.time() else None
+
+    async def _by_meaning(self, ticket: Ticket, degraded: str | None) -> Hit | Miss:
+        question = ticket.keys.question
+        if question is None or not self._policy.semantic:
+            return Miss(ticket=ticket, reason="not found", degraded=degraded)
+        try:
+            candidates = await self._near(ticket, question)
+        except Degraded as fault:
+            return Miss(ticket=ticket, reason=str(fault), degraded=fault.part)
+        if not candidates:
+            return Miss(ticket=ticket, reason="not found", degraded=degraded)
+        decision = self._policy.decide(question, candidates)
+        if not isinstance(decision, Serve):
+            return Miss(
+                ticket=ticket, reason=decision.reason, nearest=decision.nearest, degraded=degraded
+            )
+        served = decision.candidate
+        return Hit(
+            entry=served.entry,
+            tier="semantic",
+            similarity=served.similarity,
+            reason=decision.reason,
+        )
+
+    async def _near(self, ticket: Ticket, question: str) -> list[Candidate]:
+        await self.semantic.ready(self._config.open_timeout)
+        deadline = time.monotonic() + self._config.semantic_timeout
+        ticket.vector = await self.semantic.vector(question, _left(deadline))
+        neighbors = await self.semantic.neighbors(
+            ticket.vector, ticket.keys.partition, self._config.candidates, _left(deadline)
+        )
+        near = [n for n in neighbors if n.similarity >= self._policy.floor]
+        data = await self.store.attempt(lambda: self._fetch(near), _left(deadline)) if near else []
+        return self._candidates(near, data, ticket.keys.partition)
+
+    def _candidates(
+        self, neighbors: Sequence[Neighbor], data: Sequence[bytes | None], partition: str | None
+    ) -> list[Candidate]:
+        """Read the neighbors' entries; the partition is compared again, whatever the index says."""
+        found, gone = [], []
+        for neighbor, raw in zip(neighbors, data, strict=True):
+            entry = self._read(raw)
+            if entry is None or entry.exact != neighbor.id:
+                gone.append(neighbor.id)
+            elif partition is None or entry.partition == partition:
+                found.append(Candidate(entry, neighbor.similarity))
+        if gone:
+            self._retire(gone)
+        return found
+
+    async def _fetch(self, neighbors: Sequence[Neighbor]) -> list[bytes | None]:
+        missing = [n.id for n in neighbors if self.queue.get(n.id) is None]
+        stored = await self._records.get_many([ANSWERS + key for key in missing]) if missing else []
+        from_store = dict(zip(missing, stored, strict=True))
+        return [self.queue.get(n.id) or from_store.get(n.id) for n in neighbors]
+
+    async def _write(self, batch: Sequence[PendingWrite]) -> None:
+        """Write the store first, the index second; the other place that fails open."""
+        writes = [Write(ANSWERS + item.key, item.data, item.ttl) for item in batch]
+        await self.store.attempt(lambda: self._records.set_many(writes), _PATIENCE)
+        asked = [item for item in batch if item.question is not None]
+        if not asked:
+            return
+        try:
+            await self.semantic.add(asked, _PATIENCE)
+        except Degraded as fault:
+            for item in asked:
+                self._dropped(item, f"{fault}: kept for exact hits only")
+
+    def _dropped(self, item: PendingWrite, reason: str) -> None:
+        self._emit(StoreEvent(outcome="dropped", model=item.model, reason=reason))
+
+    def _retire(self, keys: Sequence[str]) -> None:
+        """Delete entries in the background; a fault only leaves them to be found again."""
+        task = asyncio.get_running_loop().create_task(self._delete(keys))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _delete(self, keys: Sequence[str]) -> None:
+        with contextlib.suppress(Degraded):
+            await self.store.attempt(
+                lambda: self._records.delete([ANSWERS + key for key in keys]), _PATIENCE
+            )
+            await self.semantic.remove(keys, _PATIENCE)
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

@@ -1,0 +1,296 @@
+"""The facade: one object with all capabilities, called from any thread and any loop.
+
+What needs no I/O (keys, the hot tier) is done in the caller's thread; everything else takes one
+hop to the home loop. A model is called nowhere but in `get_or_call`, in the caller's own colour.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from cache_fabric.config import FabricConfig
+from cache_fabric.contexts import Owner
+from cache_fabric.instrumentation.events import EventHook
+from cache_fabric.instrumentation.metrics import Metrics, figures
+from cache_fabric.ledger import Inspection
+from cache_fabric.life import Life, Parts
+from cache_fabric.policy.base import Policy
+from cache_fabric.pricing import PriceTable
+from cache_fabric.records import ContextEntry, Execution, Feedback, SimilarItem
+from cache_fabric.types import (
+    Bypass,
+    CacheEntry,
+    CacheRequest,
+    ContextScope,
+    Hit,
+    LookupResult,
+    Miss,
+    Ticket,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from cache_fabric.sync import SyncCacheFabric
+
+__all__ = ["CacheFabric"]
+
+T = TypeVar("T")
+
+
+class CacheFabric:
+    """Answers, contexts, executions and metrics over one store, index and embedder.
+
+    Made by `create_cache_fabric`; nothing connects before the first use or `open`. Async methods
+    work on any running loop; ``fabric.sync`` has the same methods, blocking. ``async with fabric``
+    makes the running loop the home loop, so that no call hops, and closes the fabric at its end.
+
+    Args:
+        make_parts: Makes the backends; called again in a forked child.
+        policy: Decides what may be served.
+        config: Limits and budgets.
+        prices: What tokens cost.
+        hooks: Hear every event, from any thread.
+    """
+
+    def __init__(
+        self,
+        make_parts: Callable[[], Parts],
+        *,
+        policy: Policy,
+        config: FabricConfig,
+        prices: PriceTable,
+        hooks: Iterable[EventHook] = (),
+    ) -> None:
+        self.config = config
+        self.policy = policy
+        self._make_parts = make_parts
+        self._prices = prices
+        self._metrics = Metrics()
+        self._hooks: list[EventHook] = [self._metrics, *hooks]
+        self._lock = threading.Lock()
+        self._alive: Life | None = None
+        self._life()
+
+    async def lookup(self, request: CacheRequest) -> LookupResult:
+        """Return the answer, or a miss with a ticket, or why the request is not for the cache.
+
+        Never raises for a fault of a backend or of the request: that is a counted miss or bypass.
+        """
+        life = self._life()
+        begun = life.caller_side.begin(request)
+        if not isinstance(begun, Ticket):
+            return begun
+        try:
+            result = await life.portal.run(lambda: life.engine.lookup(begun))
+        except BaseException:
+            life.abandon(begun)
+            raise
+        return life.caller_side.end(begun, result)
+
+    async def store(
+        self,
+        ticket: Ticket | CacheRequest,
+        response: Any,
+        *,
+        usage: Usage | None = None,
+        latency: float | None = None,
+    ) -> str | None:
+        """Keep the model's answer and hand it to everybody who waits for it.
+
+        Args:
+            ticket: Of the miss. A host that has none passes the request again.
+            response: Plain data, or an `Answer`.
+            usage: Tokens of the call.
+            latency: Seconds of the call; measured from the ticket when not given.
+
+        Returns:
+            The entry's id, or ``None`` if the answer is not fit to be kept (unfinished, empty, an
+            error, a tool call, too large). It can be read at once; it is written behind.
+        """
+        life = self._life()
+        return life.settle(life.caller_side.prepare(ticket, response, usage, latency))
+
+    async def release(self, ticket: Ticket) -> None:
+        """Give a ticket back without an answer: the next waiter calls the model."""
+        life = self._life()
+        life.caller_side.released(ticket)
+        life.abandon(ticket)
+
+    async def get_or_call(
+        self, request: CacheRequest, call: Callable[[], Awaitable[Any] | Any]
+    ) -> Any:
+        """Return the kept answer, or call the model, keep what it says and return that."""
+        result = await self.lookup(request)
+        if isinstance(result, Hit):
+            return result.entry.payload
+        try:
+            response = call()
+            if inspect.isawaitable(response):
+                response = await response
+        except BaseException:
+            if isinstance(result, Miss):
+                await self.release(result.ticket)
+            raise
+        if isinstance(result, Miss):
+            await self.store(result.ticket, response)
+        return response
+
+    def bypass(self, model: str, reason: str) -> Bypass:
+        """Count a call that a host cannot put to the cache; the same method in both colours."""
+        return self._life().caller_side.bypass(model, reason)
+
+    async def search_similar(
+        self, query: str, limit: int = 10, *, tenant: str | None = None
+    ) -> list[SimilarItem]:
+        """Return contexts and answers near a text: ``item["key"]``, ``["similarity"]`` and so on.
+
+        Raises `ValidationError` for an empty query, `BackendError` where a backend failed.
+        """
+        return await self._run(lambda life: life.similar.find(query, limit, tenant))
+
+    async def get_entry(self, entry_id: str) -> CacheEntry | None:
+        """Return a kept answer by its id, or ``None``."""
+        return await self._run(lambda life: life.engine.entry(entry_id))
+
+    async def similarity(self, one: str, two: str) -> float:
+        """Return how near the embedder finds two texts: 1.0 for the same, 0 for unrelated ones."""
+        vectors = await self._run(lambda life: life.engine.semantic.embed([one, two]))
+        return float(vectors[0] @ vectors[1])
+
+    async def clear(self) -> int:
+        """Forget all answers of the namespace; contexts and executions stay. Returns how many."""
+        return await self._run(lambda life: life.engine.clear())
+
+    async def set_context(
+        self,
+        key: str,
+        value: Any,
+        scope: ContextScope = ContextScope.GLOBAL,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        tenant: str | None = None,
+        user: str | None = None,
+        execution_id: str | None = None,
+        if_version: int | None = None,
+    ) -> ContextEntry:
+        """Write the next version of a context and return it.
+
+        Raises:
+            ValidationError: A bad key or value, or a scope without its id; nothing is written.
+            VersionConflict: ``if_version`` is not the current version.
+        """
+        owner = Owner(tenant, user, execution_id)
+        return await self._run(
+            lambda life: life.contexts.set(key, value, scope, metadata, owner, if_version)
+        )
+
+    async def get_context(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        scope: ContextScope | None = None,
+        tenant: str | None = None,
+        user: str | None = None,
+        execution_id: str | None = None,
+    ) -> ContextEntry | Any:
+        """Return the current version, or the default; without a scope the narrowest that has it."""
+        owner = Owner(tenant, user, execution_id)
+        entry = await self._run(lambda life: life.contexts.get(key, scope, owner))
+        return default if entry is None else entry
+
+    async def update_context(
+        self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None
+    ) -> ContextEntry | None:
+        """Write the next version of a global context that exists, else return ``None``."""
+        return await self._run(lambda life: life.contexts.update(key, value, merge, if_version))
+
+    async def track_execution(
+        self,
+        execution_id: str,
+        graph_name: str,
+        state: Mapping[str, Any],
+        *,
+        tags: Iterable[str] | None = None,
+    ) -> Execution:
+        """Keep a run (``state``: input, output, nodes_executed ...); the same id replaces it."""
+        return await self._run(
+            lambda life: life.executions.track(execution_id, graph_name, state, tags)
+        )
+
+    async def get_execution(self, execution_id: str) -> Execution | None:
+        """Return a run with its feedback, or ``None``."""
+        return await self._run(lambda life: life.executions.get(execution_id))
+
+    async def search_executions(
+        self,
+        text: str | None = None,
+        *,
+        graph: str | None = None,
+        status: str | None = None,
+        limit: int = 50,
+    ) -> list[Execution]:
+        """Return the newest runs that match everything asked for."""
+        return await self._run(lambda life: life.executions.search(text, graph, status, limit))
+
+    async def record_feedback(self, execution_id: str, feedback: Mapping[str, Any]) -> Feedback:
+        """Keep what somebody said of a run; raises `NotFound` for an unknown id."""
+        return await self._run(lambda life: life.executions.record_feedback(execution_id, feedback))
+
+    async def get_metrics(self) -> dict[str, Any]:
+        """Return what this process measured; see `instrumentation.metrics.figures`."""
+        return figures(self._metrics.totals())
+
+    @cached_property
+    def sync(self) -> SyncCacheFabric:
+        """The same methods, blocking."""
+        from cache_fabric.sync import SyncCacheFabric
+
+        return SyncCacheFabric(self)
+
+    async def inspect(self) -> Inspection:
+        """Return what is kept, and the figures of this process and all that closed before."""
+        return await self._run(lambda life: life.ledger.inspect(self._metrics.totals()))
+
+    async def open(self) -> Self:
+        """Open every backend now; raises what stands in the way, with what to do about it."""
+        await self._run(lambda life: life.engine.open())
+        return self
+
+    async def flush(self) -> None:
+        """Wait until every answer handed in so far has been written."""
+        await self._run(lambda life: life.engine.queue.flush())
+
+    async def aclose(self) -> None:
+        """Write what waits, close what this fabric made; idempotent."""
+        life = self._life()
+        if not life.portal.closed:
+            await life.portal.run(lambda: life.close(self._metrics.totals()))
+            life.portal.close()
+
+    async def __aenter__(self) -> Self:
+        self._life().portal.adopt()
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _run(self, call: Callable[[Life], Coroutine[Any, Any, T]]) -> T:
+        life = self._life()
+        return await life.portal.run(lambda: call(life))
+
+    def _life(self) -> Life:
+        life = self._alive
+        if life is not None and life.pid == os.getpid():
+            return life
+        with self._lock:
+            if self._alive is None or self._alive.pid != os.getpid():
+                self._alive = Life(
+                    self._make_parts, self.policy, self.config, self._prices, self._hooks
+                )
+            return self._alive

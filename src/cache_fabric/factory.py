@@ -1,0 +1,228 @@
+"""Wiring: a preset, URLs, objects and the seed's names become one fabric."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cache_fabric.config import FabricConfig
+from cache_fabric.drivers import make_embedder, make_index, make_store, scheme_of
+from cache_fabric.errors import ConfigurationError
+from cache_fabric.fabric import CacheFabric
+from cache_fabric.life import Parts
+from cache_fabric.policy.base import Policy
+from cache_fabric.policy.threshold import Threshold
+from cache_fabric.pricing import PriceTable
+
+if TYPE_CHECKING:
+    from cache_fabric.indexes.base import VectorIndex
+    from cache_fabric.instrumentation.events import EventHook
+    from cache_fabric.stores.base import Store
+
+__all__ = ["create_cache_fabric", "resolve_fabric_from_env"]
+
+DEFAULT_PATH = ".cache_fabric"
+_SEED_NAMES = {  # the seed's option: ours
+    "prefix": "namespace",
+    "collection_name": "namespace",
+    "embedding_fn": "embedder",
+    "similarity_threshold": "policy",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Preset:
+    """Which store and index a backend name stands for, and the options that it takes."""
+
+    places: Callable[[Mapping[str, Any]], tuple[str, str]]
+    takes: frozenset[str] = frozenset()
+
+
+def _local(options: Mapping[str, Any]) -> tuple[str, str]:
+    folder = _usable_folder(options.get("path", DEFAULT_PATH))
+    return f"sqlite://{folder / 'fabric.db'}", f"chroma://{folder / 'chroma'}"
+
+
+PRESETS = {
+    "memory": _Preset(lambda _: ("memory", "memory")),
+    "local": _Preset(_local, frozenset({"path"})),
+}
+_OPTIONS = ("store", "index", "embedder", "policy", "namespace", "ttl", "config", "prices", "hooks")
+
+
+def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
+    """Return a fabric; nothing connects before its first use or ``open``.
+
+    Args:
+        backend: A preset: ``"memory"`` (this process only) or ``"local"`` (SQLite and embedded
+            Chroma in a folder).
+        **options:
+            path: Folder of ``local``, default ``.cache_fabric``.
+            store: URL (``memory``, ``sqlite:///file.db``) or a `Store` object.
+            index: URL (``memory``, ``chroma:///folder``, ``chroma+http://host:8000``) or a
+                `VectorIndex` object.
+            embedder: ``"wordllama"`` (default), ``"onnx:/folder"``, ``"litellm:model"``, a
+                LangChain ``Embeddings``, a callable from text to vector, or an `Embedder`.
+            policy: What may be served, default ``Threshold()``.
+            namespace: Keeps answers and records apart from those of other namespaces.
+            ttl: Seconds an answer may be served.
+            config: Every other limit, as a `FabricConfig`.
+            prices: A `PriceTable`, or prices that override it by model.
+            hooks: Functions that hear every event.
+            prefix, collection_name, embedding_fn, similarity_threshold: The seed's names.
+
+    Raises:
+        ConfigurationError: An unknown backend, option or URL scheme, or a path that cannot be
+            used; the message names it and the choices.
+        MissingExtraError: A driver's package is not installed; the message installs it.
+    """
+    preset = PRESETS.get(backend)
+    if preset is None:
+        raise ConfigurationError(
+            f"backend: unknown {backend!r}, expected one of {', '.join(PRESETS)}"
+        )
+    options = _translated(backend, preset, options)
+    config = _config(options)
+    store, index = preset.places(options)
+    store, index = options.get("store", store), options.get("index", index)
+    embedder = options.get("embedder", "wordllama")
+    for name, spec in (("store", store), ("index", index)):
+        if isinstance(spec, str) and scheme_of(spec).startswith("chroma") and name == "store":
+            raise ConfigurationError("store: Chroma holds vectors; give it as index=")
+    owned = frozenset(
+        name
+        for name, spec in (("store", store), ("index", index), ("embedder", embedder))
+        if isinstance(spec, str)
+    )
+
+    def make_parts() -> Parts:
+        return Parts(
+            store=_store(store, config.namespace),
+            index=_index(index, config.namespace),
+            embedder=make_embedder(embedder),
+            owned=owned,
+        )
+
+    return CacheFabric(
+        make_parts,
+        policy=_policy(options.get("policy")),
+        config=config,
+        prices=_prices(options.get("prices")),
+        hooks=_hooks(options.get("hooks", ())),
+    )
+
+
+def resolve_fabric_from_env(environ: Mapping[str, str] | None = None) -> CacheFabric:
+    """Return the fabric that the environment describes.
+
+    ``CACHE_BACKEND`` names the preset (default ``local``). Its options are ``CACHE_FABRIC_PATH``,
+    ``_NAMESPACE``, ``_TTL``, ``_SIMILARITY``, ``_EMBEDDER``, ``_SECRET``, ``_STORE`` and
+    ``_INDEX``.
+
+    Raises:
+        ConfigurationError: An unknown ``CACHE_FABRIC_`` name or a value that cannot be read.
+    """
+    env = os.environ if environ is None else environ
+    options: dict[str, Any] = {}
+    for name in sorted(n for n in env if n.startswith("CACHE_FABRIC_")):
+        reader = _ENVIRONMENT.get(name.removeprefix("CACHE_FABRIC_"))
+        if reader is None:
+            known = ", ".join(f"CACHE_FABRIC_{known}" for known in _ENVIRONMENT)
+            raise ConfigurationError(f"{name}: unknown, expected one of {known}")
+        option, read = reader
+        try:
+            options[option] = read(env[name])
+        except ValueError as error:
+            raise ConfigurationError(f"{name}: {error}") from error
+    secret = options.pop("secret", None)
+    if secret is not None:
+        options["config"] = FabricConfig(secret=secret)
+    return create_cache_fabric(env.get("CACHE_BACKEND", "local"), **options)
+
+
+_ENVIRONMENT: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "PATH": ("path", str),
+    "NAMESPACE": ("namespace", str),
+    "TTL": ("ttl", float),
+    "SIMILARITY": ("policy", lambda text: Threshold(float(text))),
+    "EMBEDDER": ("embedder", str),
+    "SECRET": ("secret", str.encode),
+    "STORE": ("store", str),
+    "INDEX": ("index", str),
+}
+
+
+def _translated(backend: str, preset: _Preset, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options under our names; an unknown one is an error."""
+    known = {*_OPTIONS, *preset.takes}
+    result: dict[str, Any] = {}
+    for name, value in options.items():
+        ours = _SEED_NAMES.get(name, name)
+        if ours not in known:
+            choices = ", ".join(sorted(known | set(_SEED_NAMES)))
+            raise ConfigurationError(
+                f"{name}: unknown option of backend {backend!r}, expected one of {choices}"
+            )
+        if ours in result:
+            raise ConfigurationError(f"{name}: given twice, it is another name of {ours}")
+        if value is not None:
+            result[ours] = Threshold(value) if name == "similarity_threshold" else value
+    return result
+
+
+def _config(options: Mapping[str, Any]) -> FabricConfig:
+    config = options.get("config", FabricConfig())
+    if not isinstance(config, FabricConfig):
+        raise ConfigurationError(f"config: expected a FabricConfig, got {type(config).__name__}")
+    given = {name: options[name] for name in ("namespace", "ttl") if name in options}
+    return replace(config, **given)
+
+
+def _policy(policy: Any) -> Policy:
+    if policy is None:
+        return Threshold()
+    if not isinstance(policy, Policy):
+        raise ConfigurationError(f"policy: expected a policy, got {type(policy).__name__}")
+    return policy
+
+
+def _prices(prices: Any) -> PriceTable:
+    return prices if isinstance(prices, PriceTable) else PriceTable.load(prices)
+
+
+def _hooks(hooks: Any) -> Iterable[EventHook]:
+    if not all(callable(hook) for hook in hooks):
+        raise ConfigurationError("hooks: expected functions that take an event")
+    return tuple(hooks)
+
+
+def _store(spec: Any, namespace: str) -> Store:
+    return make_store(spec, namespace) if isinstance(spec, str) else spec
+
+
+def _index(spec: Any, namespace: str) -> VectorIndex:
+    if not isinstance(spec, str):
+        given: VectorIndex = spec
+        return given
+    index = make_index(spec, namespace)
+    if scheme_of(spec) != "chroma":
+        return index  # a server's index changes behind our back, so it cannot be resident yet
+    from cache_fabric.indexes.resident import ResidentIndex
+
+    return ResidentIndex(index)
+
+
+def _usable_folder(path: Any) -> Path:
+    try:
+        folder = Path(path).expanduser()
+    except TypeError as error:
+        raise ConfigurationError(f"path: expected a folder, got {type(path).__name__}") from error
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise ConfigurationError(f"path: {there} is a file, expected a folder to keep answers in")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"path: {there} cannot be written to, choose another folder")
+    return folder

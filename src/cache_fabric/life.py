@@ -1,0 +1,101 @@
+"""What a fabric is made of inside one process: loop, engine, records; made anew after a fork."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cache_fabric.caller_side import CallerSide, Prepared, emit_to
+from cache_fabric.config import FabricConfig
+from cache_fabric.contexts import Contexts
+from cache_fabric.embedders.base import Embedder
+from cache_fabric.engine import Engine
+from cache_fabric.errors import CacheFabricError
+from cache_fabric.executions import Executions
+from cache_fabric.indexes.base import VectorIndex
+from cache_fabric.instrumentation.events import EventHook
+from cache_fabric.instrumentation.metrics import Totals
+from cache_fabric.ledger import Ledger
+from cache_fabric.policy.base import Policy
+from cache_fabric.portal import Portal
+from cache_fabric.pricing import PriceTable
+from cache_fabric.semantic_tier import SemanticTier
+from cache_fabric.similar import SimilarSearch
+from cache_fabric.stores.base import Store
+from cache_fabric.types import Ticket
+
+__all__ = ["Life", "Parts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The three backends; ``owned`` says which of them the fabric made and so must close."""
+
+    store: Store
+    index: VectorIndex
+    embedder: Embedder
+    owned: frozenset[str]
+
+
+class Life:
+    """One process's share of a fabric.
+
+    Args:
+        make_parts: Makes the backends; connects nothing.
+        policy: Decides what may be served.
+        config: Limits and budgets.
+        prices: What tokens cost.
+        hooks: Hear every event.
+    """
+
+    def __init__(
+        self,
+        make_parts: Callable[[], Parts],
+        policy: Policy,
+        config: FabricConfig,
+        prices: PriceTable,
+        hooks: list[EventHook],
+    ) -> None:
+        self.pid = os.getpid()
+        self.portal = Portal()
+        self.parts = parts = make_parts()
+        self.engine = Engine(
+            store=parts.store,
+            semantic=SemanticTier(parts.index, parts.embedder, config),
+            policy=policy,
+            config=config,
+            emit=lambda event: emit_to(hooks, event),
+        )
+        self.caller_side = CallerSide(self.engine, config, prices, hooks)
+        self.contexts = Contexts(self.engine.store, parts.store, config)
+        self.executions = Executions(self.engine.store, parts.store, config)
+        self.ledger = Ledger(self.engine.store, parts.store, config)
+        self.similar = SimilarSearch(self.engine, self.contexts)
+
+    def settle(self, prepared: Prepared | Ticket | None) -> str | None:
+        """Send an answer to the home loop, or give the lease up if it must not be kept."""
+        if isinstance(prepared, Prepared):
+            self.portal.post(self.engine.settle, prepared.ticket, prepared.entry, prepared.data)
+            return prepared.entry.id
+        if prepared is not None:
+            self.abandon(prepared)
+        return None
+
+    def abandon(self, ticket: Ticket) -> None:
+        """Give a lease up; idempotent, and harmless after the fabric was closed."""
+        ticket.closed = True
+        if not self.portal.closed:
+            self.portal.post(self.engine.flights.release, ticket)
+
+    async def close(self, totals: Totals, patience: float = 10.0) -> None:
+        """Drain what waits to be written, keep the sums, then close what this fabric made."""
+        with contextlib.suppress(TimeoutError, CacheFabricError):
+            async with asyncio.timeout(patience):
+                await self.engine.queue.flush()
+                await self.ledger.keep(totals)
+        for name in ("index", "embedder", "store"):
+            if name in self.parts.owned:
+                await getattr(self.parts, name).aclose()

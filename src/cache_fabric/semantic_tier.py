@@ -1,0 +1,113 @@
+"""The semantic tier: questions to vectors to neighbors, by an embedder and an index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cache_fabric.config import FabricConfig
+from cache_fabric.embedders.base import Embedder, unit_rows
+from cache_fabric.indexes.base import VectorIndex, VectorItem
+from cache_fabric.part import Part
+from cache_fabric.types import Neighbor
+from cache_fabric.write_behind import PendingWrite
+
+if TYPE_CHECKING:
+    from cache_fabric.embedders.base import Matrix
+    from cache_fabric.indexes.base import Vector
+
+__all__ = ["SemanticTier"]
+
+
+class SemanticTier:
+    """An embedder and an index, opened together at first use.
+
+    Args:
+        index: Holds vectors and opaque ids.
+        embedder: Its size is learned from one probe when it is opened.
+        config: Time to open.
+    """
+
+    def __init__(self, index: VectorIndex, embedder: Embedder, config: FabricConfig) -> None:
+        self._index = index
+        self._embedder = embedder
+        self._dimension: int | None = None
+        self._embedding = Part("embedder", self._open_embedder, open_timeout=config.open_timeout)
+        self._searching = Part("index", self._open_index, open_timeout=config.open_timeout)
+
+    @property
+    def identity(self) -> str:
+        """Identity of the embedder; part of every partition."""
+        return self._embedder.identity
+
+    async def open(self) -> None:
+        """Open embedder and index; raises what stands in the way."""
+        await self._searching.open()
+
+    async def ready(self, seconds: float) -> None:
+        """Open at a first use, outside the budget of a lookup; raises `Degraded`."""
+        if not self._searching.is_open:
+            await self._searching.attempt(_nothing, seconds)
+
+    async def vector(self, question: str, seconds: float) -> Vector:
+        """Return the unit vector of a question within its budget, or raise `Degraded`."""
+        vector: Vector = (await self._embedding.attempt(lambda: self._embed([question]), seconds))[
+            0
+        ]
+        return vector
+
+    async def neighbors(
+        self, vector: Vector, partition: str, k: int, seconds: float
+    ) -> list[Neighbor]:
+        """Return the nearest of a partition within its budget, or raise `Degraded`."""
+        return await self._searching.attempt(
+            lambda: self._index.search(vector, partition=partition, k=k), seconds
+        )
+
+    async def add(self, items: Sequence[PendingWrite], seconds: float) -> None:
+        """Index these questions, embedding those that no lookup has; raises `Degraded`."""
+        unknown = [item.question or "" for item in items if item.vector is None]
+        fresh = iter(
+            await self._embedding.attempt(lambda: self._embed(unknown), seconds) if unknown else ()
+        )
+        vectors = [next(fresh) if item.vector is None else item.vector for item in items]
+        rows = [
+            VectorItem(item.key, item.partition, vector)
+            for item, vector in zip(items, vectors, strict=True)
+        ]
+        await self._searching.attempt(lambda: self._index.upsert(rows), seconds)
+
+    async def remove(self, ids: Sequence[str], seconds: float) -> None:
+        """Take entries out of the index, if it was ever opened; raises `Degraded`."""
+        if self._searching.is_open:
+            await self._searching.attempt(lambda: self._index.delete(ids), seconds)
+
+    async def embed(self, texts: Sequence[str]) -> Matrix:
+        """Return one unit vector a text; raises `BackendError`."""
+        return await self._embedding.demand(lambda: self._embed(texts))
+
+    async def search(self, query: str, k: int) -> list[Neighbor]:
+        """Return the nearest of all partitions; raises `BackendError`."""
+        vector = (await self.embed([query]))[0]
+        return await self._searching.demand(lambda: self._index.search(vector, partition=None, k=k))
+
+    async def clear(self) -> None:
+        """Forget every vector; raises `BackendError`."""
+        await self._searching.demand(self._index.clear)
+
+    async def _embed(self, texts: Sequence[str]) -> Matrix:
+        raw = await self._embedder.embed(texts)
+        return unit_rows(raw, len(texts), self._dimension, self._embedder.identity)
+
+    async def _open_embedder(self) -> None:
+        await self._embedder.open()
+        self._dimension = (await self._embed(["dimension"])).shape[1]
+
+    async def _open_index(self) -> None:
+        await self._embedding.open()
+        assert self._dimension is not None
+        await self._index.open(embedder=self.identity, dimension=self._dimension)
+
+
+async def _nothing() -> None:
+    return

@@ -1,0 +1,202 @@
+"""The same methods, blocking: one line each, but for the two that have a door without a hop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from cache_fabric.ledger import Inspection
+from cache_fabric.records import ContextEntry, Execution, Feedback, SimilarItem
+from cache_fabric.types import (
+    Bypass,
+    CacheEntry,
+    CacheRequest,
+    ContextScope,
+    Hit,
+    LookupResult,
+    Miss,
+    Ticket,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from cache_fabric.fabric import CacheFabric
+
+__all__ = ["SyncCacheFabric"]
+
+T = TypeVar("T")
+
+
+class SyncCacheFabric:
+    """A blocking view of a fabric; `CacheFabric` documents the methods.
+
+    Works in any thread and inside a running loop (a notebook cell), but for the loop that the
+    fabric has adopted: there a call raises `SyncCallOnIOLoopError`.
+    """
+
+    def __init__(self, fabric: CacheFabric) -> None:
+        self._fabric = fabric
+
+    def lookup(self, request: CacheRequest) -> LookupResult:
+        life = self._fabric._life()
+        begun = life.caller_side.begin(request)
+        if not isinstance(begun, Ticket):
+            return begun
+        try:
+            result = life.portal.call(lambda: life.engine.lookup(begun))
+        except BaseException:
+            life.abandon(begun)
+            raise
+        return life.caller_side.end(begun, result)
+
+    def store(
+        self,
+        ticket: Ticket | CacheRequest,
+        response: Any,
+        *,
+        usage: Usage | None = None,
+        latency: float | None = None,
+    ) -> str | None:
+        life = self._fabric._life()
+        return life.settle(life.caller_side.prepare(ticket, response, usage, latency))
+
+    def release(self, ticket: Ticket) -> None:
+        return self._call(lambda: self._fabric.release(ticket))
+
+    def get_or_call(self, request: CacheRequest, call: Callable[[], Any]) -> Any:
+        result = self.lookup(request)
+        if isinstance(result, Hit):
+            return result.entry.payload
+        try:
+            response = call()
+        except BaseException:
+            if isinstance(result, Miss):
+                self.release(result.ticket)
+            raise
+        if isinstance(result, Miss):
+            self.store(result.ticket, response)
+        return response
+
+    def bypass(self, model: str, reason: str) -> Bypass:
+        return self._fabric.bypass(model, reason)
+
+    def search_similar(
+        self, query: str, limit: int = 10, *, tenant: str | None = None
+    ) -> list[SimilarItem]:
+        return self._call(lambda: self._fabric.search_similar(query, limit, tenant=tenant))
+
+    def get_entry(self, entry_id: str) -> CacheEntry | None:
+        return self._call(lambda: self._fabric.get_entry(entry_id))
+
+    def similarity(self, one: str, two: str) -> float:
+        return self._call(lambda: self._fabric.similarity(one, two))
+
+    def clear(self) -> int:
+        return self._call(self._fabric.clear)
+
+    def set_context(
+        self,
+        key: str,
+        value: Any,
+        scope: ContextScope = ContextScope.GLOBAL,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        tenant: str | None = None,
+        user: str | None = None,
+        execution_id: str | None = None,
+        if_version: int | None = None,
+    ) -> ContextEntry:
+        return self._call(
+            lambda: self._fabric.set_context(
+                key,
+                value,
+                scope,
+                metadata,
+                tenant=tenant,
+                user=user,
+                execution_id=execution_id,
+                if_version=if_version,
+            )
+        )
+
+    def get_context(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        scope: ContextScope | None = None,
+        tenant: str | None = None,
+        user: str | None = None,
+        execution_id: str | None = None,
+    ) -> ContextEntry | Any:
+        return self._call(
+            lambda: self._fabric.get_context(
+                key, default, scope=scope, tenant=tenant, user=user, execution_id=execution_id
+            )
+        )
+
+    def update_context(
+        self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None
+    ) -> ContextEntry | None:
+        return self._call(
+            lambda: self._fabric.update_context(key, value, merge, if_version=if_version)
+        )
+
+    def track_execution(
+        self,
+        execution_id: str,
+        graph_name: str,
+        state: Mapping[str, Any],
+        *,
+        tags: Iterable[str] | None = None,
+    ) -> Execution:
+        return self._call(
+            lambda: self._fabric.track_execution(execution_id, graph_name, state, tags=tags)
+        )
+
+    def get_execution(self, execution_id: str) -> Execution | None:
+        return self._call(lambda: self._fabric.get_execution(execution_id))
+
+    def search_executions(
+        self,
+        text: str | None = None,
+        *,
+        graph: str | None = None,
+        status: str | None = None,
+        limit: int = 50,
+    ) -> list[Execution]:
+        return self._call(
+            lambda: self._fabric.search_executions(text, graph=graph, status=status, limit=limit)
+        )
+
+    def record_feedback(self, execution_id: str, feedback: Mapping[str, Any]) -> Feedback:
+        return self._call(lambda: self._fabric.record_feedback(execution_id, feedback))
+
+    def get_metrics(self) -> dict[str, Any]:
+        return self._call(self._fabric.get_metrics)
+
+    def inspect(self) -> Inspection:
+        return self._call(self._fabric.inspect)
+
+    def open(self) -> Self:
+        self._call(self._fabric.open)
+        return self
+
+    def flush(self) -> None:
+        return self._call(self._fabric.flush)
+
+    def close(self) -> None:
+        """Write what waits, close what the fabric made; idempotent (`CacheFabric.aclose`)."""
+        life = self._fabric._life()
+        if not life.portal.closed:
+            life.portal.call(lambda: life.close(self._fabric._metrics.totals()))
+            life.portal.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _call(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return self._fabric._life().portal.call(call)

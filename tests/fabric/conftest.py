@@ -1,0 +1,34 @@
+"""Fabrics on every preset that needs no server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cache_fabric import CacheFabric, CacheRequest, FabricConfig, create_cache_fabric
+
+PATIENT = FabricConfig(exact_timeout=30, semantic_timeout=30)
+
+
+@pytest.fixture(params=["memory", "local"])
+async def any_fabric(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CacheFabric]:
+    options: dict[str, Any] = {"path": tmp_path / "kept"} if request.param == "local" else {}
+    made = create_cache_fabric(request.param, config=PATIENT, **options)
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+def ask() -> Callable[..., CacheRequest]:
+    """Make a request of one question under a fixed context."""
+
+    def make(
+        question: str, system: str = "You are a shop's support.", **fields: Any
+    ) -> CacheRequest:
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+        return CacheRequest(model="gpt-4o-mini", messages=messages, **fields)
+
+    return make
