@@ -1,0 +1,34 @@
+"""Cache Fabric inside LangChain; importing this package imports no LangChain.
+
+``FabricCache`` is a ``BaseCache`` for ``set_llm_cache`` and for a model's ``cache=``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from cache_fabric.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from cache_fabric.langchain.cache import FabricCache
+
+__all__ = ["FabricCache"]
+
+_MODULES = {"FabricCache": "cache"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f"{__name__}.{_MODULES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("langchain_core"):
+            raise
+        raise MissingExtraError("langchain", f"{__name__}.{name}") from error
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

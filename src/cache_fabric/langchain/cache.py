@@ -1,0 +1,149 @@
+"""Cache Fabric as LangChain's cache."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+from langchain_core.caches import BaseCache
+from langchain_core.outputs import Generation
+
+from cache_fabric.errors import NotCacheable
+from cache_fabric.fabric import CacheFabric
+from cache_fabric.langchain._answer import read_generations, to_answer
+from cache_fabric.langchain._outcome import usage_of
+from cache_fabric.langchain._prompt import read_request
+from cache_fabric.langchain._settings import read_settings
+from cache_fabric.types import CacheRequest, Hit, LookupResult
+
+__all__ = ["FabricCache"]
+
+_log = logging.getLogger("cache_fabric")
+
+
+class FabricCache(BaseCache):
+    """Answers from a fabric, for chat models and completion models.
+
+    Give it to ``set_llm_cache`` or to a model's ``cache=``. Chat answers come back as private
+    copies with fresh ids, marked in ``generation_info["cache_fabric"]`` and in
+    ``response_metadata["cache_fabric"]``: ``tier``, ``similarity``, ``entry_id``, ``age`` in
+    seconds, ``saved_cost`` in dollars (``None`` where no price is known). Plain generations come
+    back equal to what was stored.
+
+    No fault, of a backend or of this class, reaches the model call: it becomes a miss, is counted
+    as a bypass and logged once for its kind. LangChain streams never consult a cache, and its two
+    strings do not name a tenant: give one here.
+
+    Args:
+        fabric: Used as it is and never closed.
+        tenant: Whose calls these are; answers are not shared between tenants.
+        user: End user, when answers must not be shared between users either.
+    """
+
+    def __init__(
+        self, fabric: CacheFabric, *, tenant: str | None = None, user: str | None = None
+    ) -> None:
+        self._fabric = fabric
+        self._tenant = tenant
+        self._user = user
+        self._told: set[str] = set()
+
+    def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
+        """Return a list of generations, or ``None``: then the model is called."""
+        with self._harmless(llm_string):
+            request = self._request(prompt, llm_string)
+            return self._served(request, self._fabric.sync.lookup(request))
+        return None
+
+    async def alookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
+        """As `lookup`, without blocking the running loop."""
+        with self._harmless(llm_string):
+            request = self._request(prompt, llm_string)
+            return self._served(request, await self._fabric.lookup(request))
+        return None
+
+    def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
+        """Keep the answer, if it is complete; it can be looked up at once."""
+        with self._harmless(llm_string, counts_bypass=False):
+            request = self._request(prompt, llm_string)
+            answer = to_answer(return_val, request.kind)
+            self._fabric.sync.store(request, answer, usage=usage_of(return_val))
+
+    async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
+        """As `update`, without blocking the running loop."""
+        with self._harmless(llm_string, counts_bypass=False):
+            request = self._request(prompt, llm_string)
+            answer = to_answer(return_val, request.kind)
+            await self._fabric.store(request, answer, usage=usage_of(return_val))
+
+    def clear(self, **kwargs: Any) -> None:
+        """Forget every answer of the fabric's namespace; raises when the store cannot."""
+        self._fabric.sync.clear()
+
+    async def aclear(self, **kwargs: Any) -> None:
+        """As `clear`, without blocking the running loop."""
+        await self._fabric.clear()
+
+    def _request(self, prompt: str, llm_string: str) -> CacheRequest:
+        return read_request(prompt, llm_string, tenant=self._tenant, user=self._user)
+
+    @staticmethod
+    def _served(request: CacheRequest, result: LookupResult) -> list[Generation] | None:
+        if not isinstance(result, Hit):
+            return None
+        entry = result.entry
+        mark = {
+            "tier": result.tier,
+            "similarity": result.similarity,
+            "entry_id": entry.id,
+            "age": entry.age(),
+            "saved_cost": None if entry.cost_micros is None else entry.cost_micros / 1e6,
+        }
+        return read_generations(entry.payload, request.kind, mark)
+
+    def _harmless(self, llm_string: str, *, counts_bypass: bool = True) -> _FailOpen:
+        def report(error: Exception) -> None:
+            if not isinstance(error, NotCacheable):
+                self._tell_once(type(error).__name__)
+                self._count(llm_string, f"host error: {type(error).__name__}")
+            elif counts_bypass:  # an update after it is the same call
+                self._count(llm_string, error.reason)
+
+        return _FailOpen(report)
+
+    def _count(self, llm_string: str, reason: str) -> None:
+        model = "unknown"
+        with contextlib.suppress(Exception):
+            model = read_settings(llm_string).model
+        with contextlib.suppress(Exception):
+            self._fabric.bypass(model, reason)
+
+    def _tell_once(self, kind: str) -> None:
+        if kind not in self._told:
+            self._told.add(kind)
+            # The message of the error may hold a prompt; its kind cannot.
+            _log.warning("a model call goes on without the cache: %s", kind)
+
+
+class _FailOpen:
+    """The seam where this host fails open: an error inside is reported and goes no further."""
+
+    def __init__(self, report: Callable[[Exception], None]) -> None:
+        self._report = report
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._report(error)
+        return True

@@ -1,0 +1,189 @@
+"""Fabrics that are closed after the test, and models that count their calls."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, BaseLLM
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMResult
+from pydantic import PrivateAttr
+
+from cache_fabric import CacheFabric, ExactOnly, create_cache_fabric
+from cache_fabric.instrumentation.events import Event
+from cache_fabric.langchain import FabricCache
+
+Reply = Callable[[list[BaseMessage]], AIMessage]
+
+
+def answer(_: list[BaseMessage]) -> AIMessage:
+    return AIMessage(
+        "Paris.",
+        response_metadata={"model_name": "fake-1"},
+        usage_metadata={"input_tokens": 3, "output_tokens": 2, "total_tokens": 5},
+    )
+
+
+@dataclass
+class Script:
+    """What a model does when it is called, and the messages of each call so far."""
+
+    reply: Reply = answer
+    finish: dict[str, Any] = field(default_factory=lambda: {"finish_reason": "stop"})
+    gate: Callable[[], None] | None = None
+    agate: Callable[[], Awaitable[None]] | None = None
+    calls: list[list[BaseMessage]] = field(default_factory=list)
+
+
+class CountingChat(BaseChatModel):
+    """Counts its calls. Serialisable, so its settings reach a cache as a constructor."""
+
+    model: str = "fake-1"
+    n: int = 1
+
+    _script: Script = PrivateAttr(default_factory=Script)
+
+    @property
+    def calls(self) -> int:
+        return len(self._script.calls)
+
+    @property
+    def _llm_type(self) -> str:
+        return "counting-chat"
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        return True
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        self._script.calls.append(messages)
+        if self._script.gate is not None:
+            self._script.gate()
+        return self._result(messages)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        self._script.calls.append(messages)
+        if self._script.agate is not None:
+            await self._script.agate()
+        return self._result(messages)
+
+    def _result(self, messages: list[BaseMessage]) -> ChatResult:
+        script = self._script
+        return ChatResult(
+            generations=[
+                ChatGeneration(message=script.reply(messages), generation_info={**script.finish})
+                for _ in range(self.n)
+            ]
+        )
+
+
+class CountingLLM(BaseLLM):
+    """A completion model that counts the prompts it was asked."""
+
+    model: str = "fake-instruct"
+
+    _prompts: list[str] = PrivateAttr(default_factory=list)
+
+    @property
+    def prompts(self) -> list[str]:
+        return self._prompts
+
+    @property
+    def _llm_type(self) -> str:
+        return "counting-llm"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.model}
+
+    def _generate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        self._prompts.extend(prompts)
+        info = {"finish_reason": "stop"}
+        return LLMResult(
+            generations=[[Generation(text=f"re: {p}", generation_info={**info})] for p in prompts]
+        )
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    """Every event of the fabric ``exact``."""
+    return []
+
+
+@pytest.fixture
+def exact(events: list[Event]) -> Iterator[CacheFabric]:
+    """A fabric in memory that serves the same request only, so that no test meets another."""
+    fabric = create_cache_fabric("memory", policy=ExactOnly(), hooks=[events.append])
+    yield fabric
+    fabric.sync.close()
+
+
+@pytest.fixture
+def cache(exact: CacheFabric) -> FabricCache:
+    return FabricCache(exact)
+
+
+@pytest.fixture(params=["memory", "local"])
+def fabric(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CacheFabric]:
+    """A fabric of each preset, as it comes."""
+    options = {"path": tmp_path} if request.param == "local" else {}
+    fabric = create_cache_fabric(request.param, **options)
+    yield fabric
+    fabric.sync.close()
+
+
+@pytest.fixture
+async def afabric(fabric: CacheFabric) -> AsyncIterator[CacheFabric]:
+    """The same, closed from the running loop."""
+    yield fabric
+    await fabric.aclose()
+
+
+@pytest.fixture
+def make_chat(cache: FabricCache) -> Callable[..., CountingChat]:
+    """Make a model that uses ``cache``, unless it is given another one."""
+
+    def make(
+        reply: Reply = answer,
+        *,
+        finish: dict[str, Any] | None = None,
+        gate: Callable[[], None] | None = None,
+        agate: Callable[[], Awaitable[None]] | None = None,
+        **fields: Any,
+    ) -> CountingChat:
+        chat = CountingChat(**{"cache": cache, **fields})
+        chat._script.reply = reply
+        chat._script.gate, chat._script.agate = gate, agate
+        if finish is not None:
+            chat._script.finish = finish
+        return chat
+
+    return make
+
+
+@pytest.fixture
+def make_llm(cache: FabricCache) -> Callable[..., CountingLLM]:
+    return lambda **fields: CountingLLM(**{"cache": cache, **fields})
