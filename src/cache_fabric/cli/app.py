@@ -1,0 +1,26 @@
+"""The commands by name; each lives in its own module."""
+
+from __future__ import annotations
+
+import typer
+
+from cache_fabric.cli import bench, demo, doctor, stats
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    name="cache-fabric",
+    help="The drop-in semantic cache for LLM calls.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo.demo)
+app.command()(stats.stats)
+app.command()(doctor.doctor)
+app.command()(bench.bench)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
