@@ -13,7 +13,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from cache_fabric import codec
@@ -22,8 +22,10 @@ from cache_fabric.engine import Engine
 from cache_fabric.errors import CodecError, NotCacheable
 from cache_fabric.instrumentation.events import Event, EventHook, LookupEvent, StoreEvent
 from cache_fabric.keys import derive
+from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.policy.admission import may_cache, may_store
 from cache_fabric.pricing import PriceTable
+from cache_fabric.scopes import Owner
 from cache_fabric.types import (
     Answer,
     Bypass,
@@ -65,6 +67,7 @@ class CallerSide:
 
     Args:
         engine: Its hot tier and flights are read from here; nothing is awaited.
+        live: Tells which system messages are contexts.
         config: Limits and defaults.
         prices: What tokens cost.
         hooks: Hear every event.
@@ -73,11 +76,13 @@ class CallerSide:
     def __init__(
         self,
         engine: Engine,
+        live: LiveContexts,
         config: FabricConfig,
         prices: PriceTable,
         hooks: Sequence[EventHook],
     ) -> None:
         self._engine = engine
+        self._live = live
         self._config = config
         self._prices = prices
         self._hooks = hooks
@@ -165,6 +170,8 @@ class CallerSide:
             keys.exact, data, min(self._config.hot_ttl, self._config.ttl or self._config.hot_ttl)
         )
         self._emit(dataclasses.replace(event, entry_id=entry.id))
+        if ticket is not None:
+            ticket.closed = True
         return Prepared(ticket, entry, data)
 
     def _target(self, target: Ticket | CacheRequest) -> tuple[Ticket | None, KeySet, CacheRequest]:
@@ -196,6 +203,7 @@ class CallerSide:
             usage=event.usage,
             cost_micros=event.cost_micros,
             latency=event.seconds,
+            contexts=keys.contexts,
         )
 
     def _keys(self, request: CacheRequest) -> KeySet:
@@ -208,7 +216,15 @@ class CallerSide:
             namespace=self._config.namespace,
             embedder=self._engine.semantic.identity,
             max_bytes=self._config.max_request_bytes,
+            known=self._known(request),
         )
+
+    def _known(self, request: CacheRequest) -> Callable[[str], tuple[str, int] | None] | None:
+        view = self._live.view
+        if view is None or not view.texts:
+            return None
+        owner = Owner(tenant=request.tenant, user=request.user)
+        return lambda text: view.known(text, owner)
 
     def _hot(self, keys: KeySet) -> CacheEntry | None:
         data = self._engine.hot.get(keys.exact)

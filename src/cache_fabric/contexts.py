@@ -1,66 +1,51 @@
-"""Contexts: prompts and tool definitions by key, in numbered versions, each inside its scope.
+"""Contexts: writes by compare-and-set, reads from the live view, history from the store.
 
-A context is two kinds of record: a head with the current version, replaced by compare-and-set, and
-one immutable record a version. The id of the scope (tenant, user, execution) is part of the record
-key, so one tenant's key can never name another's context.
+The rules of a write are pure and live in `context_rules`; a write reads the heads it touches,
+applies its operations, and commits heads, bodies and one note for the change log in one atomic
+step. Who loses the race reads again, so no write is ever lost silently.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import difflib
+import random
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import msgspec
 
 from cache_fabric import codec
-from cache_fabric.config import FabricConfig
-from cache_fabric.errors import ValidationError, VersionConflict
+from cache_fabric.context_rules import Head, Rollback, Step
+from cache_fabric.errors import BackendUnavailable, CacheFabricError, NotFound, ValidationError
+from cache_fabric.live_contexts import (
+    HEADS,
+    TRIMMED,
+    VERSIONS,
+    LiveContexts,
+    changes_of,
+    entry_of,
+)
 from cache_fabric.part import Part
-from cache_fabric.records import ContextEntry
+from cache_fabric.records import ContextChange, ContextEntry, Resync
+from cache_fabric.scopes import Owner
 from cache_fabric.stores.base import CommitConflict, Record, Store, Write
 from cache_fabric.types import ContextScope
-from cache_fabric.validation import check_id, check_json, check_key
 
-__all__ = ["Contexts", "Owner"]
+__all__ = ["Contexts", "Operation"]
 
-_HEAD = "c/"
-_VERSION = "v/"
-_SEPARATOR = "\x1f"  # no key and no id may hold a control character, so joined parts stay apart
+_PAGE = 1000
+_WAIT = 5.0
 
 
-class Owner:
-    """Whose context is meant: the ids that a scope can be narrowed to.
+class Operation(Protocol):
+    """A pure step of `context_rules`."""
 
-    Args:
-        tenant: Tenant id.
-        user: User id.
-        execution_id: Execution id.
-    """
-
-    def __init__(
-        self, tenant: str | None = None, user: str | None = None, execution_id: str | None = None
-    ) -> None:
-        self._ids = {
-            ContextScope.TENANT: ("tenant", tenant),
-            ContextScope.USER: ("user", user),
-            ContextScope.EXECUTION: ("execution_id", execution_id),
-        }
-
-    def path(self, scope: ContextScope, key: str) -> str:
-        """Return the record path of a key in a scope; raises if the scope's id is missing."""
-        return self.prefix(scope) + check_key(key)
-
-    def prefix(self, scope: ContextScope) -> str:
-        """Return what all record paths of a scope start with."""
-        field, value = self._ids.get(scope, ("", ""))
-        owner = check_id(value, field) if field else ""
-        return _SEPARATOR.join((scope.value, owner, ""))
-
-    def levels(self) -> list[ContextScope]:
-        """Return the scopes that a lookup without one goes through, from narrow to wide."""
-        order = (ContextScope.EXECUTION, ContextScope.USER, ContextScope.TENANT)
-        named = [scope for scope in order if self._ids[scope][1] is not None]
-        return [*named, ContextScope.GLOBAL]
+    def apply(self, head: Head | None, now: float) -> Step:
+        """Return what becomes of the head."""
 
 
 class Contexts:
@@ -69,120 +54,201 @@ class Contexts:
     Args:
         store: The store behind its part.
         records: The same store, for the calls.
-        config: Its secret authenticates what is kept.
+        secret: Authenticates what is kept.
     """
 
-    def __init__(self, store: Part, records: Store, config: FabricConfig) -> None:
+    def __init__(self, store: Part, records: Store, secret: bytes) -> None:
+        self.live = LiveContexts(store, records, secret)
         self._store = store
         self._records = records
-        self._secret = config.secret
+        self._secret = secret
+        self._writing = asyncio.Lock()
 
-    async def set(
+    async def write(
+        self, operations: Sequence[tuple[str, Operation]], note: dict[str, Any] | None = None
+    ) -> list[ContextEntry]:
+        """Apply operations on paths at one revision, all or none; returns the entries after it.
+
+        Raises what the operations raise; then nothing was written.
+        """
+        await self.live.load()
+        async with self._writing:  # our own writers queue up, only other processes can conflict
+            while True:
+                steps, writes, expect = await self._planned(operations)
+                items = [_item(path, step) for path, step in steps]
+                data = codec.pack({**(note or {}), "items": items}, self._secret)
+                try:
+                    revision = await self._records.commit(writes, note=data, expect=expect)
+                except CommitConflict:
+                    await asyncio.sleep(random.random() / 500)  # noqa: S311 - jitter
+                    continue
+                break
+        with contextlib.suppress(CacheFabricError):  # it is written; the follower will see it
+            await self.live.catch_up(revision)
+        return [
+            entry_of(step.head.body, revision, step.head, self.live.freshness) for _, step in steps
+        ]
+
+    async def get(
         self,
         key: str,
-        value: Any,
-        scope: ContextScope,
-        metadata: Mapping[str, Any] | None,
+        scope: ContextScope | None,
         owner: Owner,
-        if_version: int | None = None,
-    ) -> ContextEntry:
-        """Write the next version; with ``if_version`` only over that one (0: only a new key)."""
-        path = owner.path(_scope(scope), key)
-        body = {
-            "key": key,
-            "value": check_json(value),
-            "scope": ContextScope(scope).value,
-            "metadata": check_json(dict(metadata or {}), "metadata"),
-        }
-        while True:
-            head = await self._head(path)
-            current = self._read(head)["version"] if head else 0
-            if if_version is not None and if_version != current:
-                raise VersionConflict(key, current, if_version)
-            entry = body | {"version": current + 1, "behaviour": current + 1, "at": time.time()}
-            revision = await self._commit(path, entry, head)
-            if revision is not None:
-                return _entry(entry, revision)
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        max_staleness: float | None = None,
+    ) -> ContextEntry | None:
+        """Return a version from the narrowest scope that has the key, or ``None``.
 
-    async def get(self, key: str, scope: ContextScope | None, owner: Owner) -> ContextEntry | None:
-        """Return the current version, from the narrowest scope that has one."""
-        for level in owner.levels() if scope is None else [_scope(scope)]:
-            head = await self._head(owner.path(level, key))
-            if head is not None:
-                return _entry(self._read(head), head.revision)
+        Raises:
+            BackendUnavailable: Nothing is known yet and the store cannot be reached, or what is
+                known is older than ``max_staleness`` seconds.
+        """
+        view = await self.live.load()
+        if max_staleness is not None and self.live.freshness.age() > max_staleness:
+            view = await self._refreshed(max_staleness)
+        levels = owner.levels() if scope is None else (scope,)
+        for depth, level in enumerate(levels, 1):
+            path = owner.path(level, key)
+            head, revision = view.heads.get(path, (None, 0))
+            if head is None or head.body.deleted or _expired(head):
+                continue
+            wanted = _wanted(head, key, version, label)
+            if wanted == head.body.version:
+                return entry_of(head.body, revision, head, self.live.freshness, levels[:depth])
+            return await self._version(path, key, wanted, head)
         return None
 
-    async def visible(self, owner: Owner) -> list[ContextEntry]:
-        """Return the current version of every context in the scopes of this owner."""
-        prefixes = [owner.prefix(level) for level in owner.levels()]
+    async def history(self, path: str) -> list[ContextEntry]:
+        """Return every version, tombstones too, oldest first; empty for an unknown key."""
+        head = (await self.live.catch_up(0)).heads.get(path, (None, 0))[0]
+        last = 0 if head is None else head.body.version
+        found = await self.live.bodies([(path, number) for number in range(1, last + 1)])
+        return [entry_of(f[0], f[1], head, self.live.freshness) for f in found if f is not None]
+
+    async def diff(self, path: str, key: str, a: int, b: int) -> str:
+        """Return a unified diff of two versions' values; empty when they are the same."""
+        one, two = [await self._version(path, key, number, None) for number in (a, b)]
+        lines = difflib.unified_diff(
+            _lines(one.value), _lines(two.value), f"{key}@{a}", f"{key}@{b}", lineterm=""
+        )
+        return "\n".join(lines)
+
+    async def rollback(
+        self, path: str, key: str, version: int, author: str | None, message: str | None
+    ) -> ContextEntry:
+        """Make an earlier version current again; raises `NotFound` for an unknown one."""
+        found = (await self.live.bodies([(path, version)]))[0] if version >= 1 else None
+        if found is None or found[0].deleted:
+            raise NotFound(f"{key}: no version {version} to roll back to")
+        step = Rollback(key=key, old=found[0], author=author, message=message)
+        return (await self.write([(path, step)]))[0]
+
+    async def visible(self, owner: Owner, prefix: str = "") -> list[ContextEntry]:
+        """Return the current version of every context in the scopes of an owner, by key."""
+        view = await self.live.load()
         found = [
-            record
-            for prefix in prefixes
-            for record in await self._store.demand(
-                lambda prefix=prefix: self._records.records(_HEAD + prefix)  # type: ignore[misc]
-            )
+            entry_of(head.body, revision, head, self.live.freshness)
+            for level in owner.levels()
+            for path, (head, revision) in view.heads.items()
+            if path.startswith(owner.prefix(level) + prefix)
+            if not head.body.deleted and not _expired(head)
         ]
-        return [_entry(self._read(record), record.revision) for record in found]
+        return sorted(found, key=lambda entry: entry.key)
 
-    async def update(
-        self, key: str, value: Any, merge: bool, if_version: int | None
-    ) -> ContextEntry | None:
-        """Write the next version of a global key that exists; ``merge`` keeps a mapping's rest."""
-        while True:
-            current = await self.get(key, ContextScope.GLOBAL, Owner())
-            if current is None:
-                return None
-            if merge and not (isinstance(value, Mapping) and isinstance(current.value, Mapping)):
-                raise ValidationError("merge", "expected mappings, both the old value and the new")
-            merged = {**current.value, **value} if merge else value
-            expected = current.version if merge and if_version is None else if_version
-            try:
-                return await self.set(
-                    key, merged, ContextScope.GLOBAL, current.metadata, Owner(), expected
-                )
-            except VersionConflict:
-                if if_version is not None:
-                    raise
+    async def changes(
+        self, after: int, prefix: str, owner: Owner
+    ) -> tuple[list[ContextChange | Resync], int]:
+        """Return what changed after a revision, waiting a little for it, and where to go on."""
+        await self.live.wait(after, _WAIT)
+        page = await self._records.changes(after, _PAGE)
+        if after < page.floor:
+            return [Resync(revision=page.head, reason=TRIMMED)], page.head
+        seen = tuple(owner.prefix(level) + prefix for level in owner.levels())
+        found: list[ContextChange | Resync] = []
+        for change in page.items:
+            found += changes_of(change, self._secret, seen)
+        return found, page.items[-1].revision if page.items else after
 
-    async def _head(self, path: str) -> Record | None:
-        return (await self._store.demand(lambda: self._records.read([_HEAD + path])))[0]
+    async def _planned(
+        self, operations: Sequence[tuple[str, Operation]]
+    ) -> tuple[list[tuple[str, Step]], list[Write], dict[str, int]]:
+        paths = list(dict.fromkeys(path for path, _ in operations))
+        records = await self._store.demand(
+            lambda: self._records.read([HEADS + path for path in paths])
+        )
+        heads = {p: self._head(r) for p, r in zip(paths, records, strict=True)}
+        expect = {HEADS + p: r.revision if r else 0 for p, r in zip(paths, records, strict=True)}
+        steps: list[tuple[str, Step]] = []
+        bodies: list[Write] = []
+        for path, operation in operations:
+            step = operation.apply(heads[path], time.time())
+            heads[path] = step.head
+            steps.append((path, step))
+            if step.body is not None:
+                key = f"{VERSIONS}{path}\x1f{step.body.version:08d}"
+                bodies.append(Write(key, self._packed(step.body)))
+        writes = [Write(HEADS + p, self._packed(heads[p])) for p in paths]
+        return steps, [*bodies, *writes], expect
 
-    async def _commit(self, path: str, entry: dict[str, Any], head: Record | None) -> int | None:
-        data = codec.pack(entry, self._secret)
-        writes = [
-            Write(_HEAD + path, data),
-            Write(f"{_VERSION}{path}{_SEPARATOR}{entry['version']}", data),
-        ]
-        note = codec.pack({"op": "set", "path": path, "version": entry["version"]}, self._secret)
-        expect = {_HEAD + path: head.revision if head else 0}
+    async def _version(self, path: str, key: str, version: int, head: Head | None) -> ContextEntry:
+        found = (await self.live.bodies([(path, version)]))[0] if version >= 1 else None
+        if found is None:
+            raise NotFound(f"{key}: no version {version}")
+        return entry_of(found[0], found[1], head, self.live.freshness)
+
+    async def _refreshed(self, max_staleness: float) -> Any:
         try:
-            return await self._store.demand(
-                lambda: self._records.commit(writes, note=note, expect=expect)
-            )
-        except CommitConflict:
+            return await self.live.catch_up(0)
+        except Exception as error:
+            age = self.live.freshness.age()
+            raise BackendUnavailable(
+                "contexts", "get", f"last known {age:.1f} s ago, asked for {max_staleness:g} s"
+            ) from error
+
+    def _packed(self, value: Any) -> bytes:
+        return codec.pack(asdict(value), self._secret)
+
+    def _head(self, record: Record | None) -> Head | None:
+        if record is None:
             return None
-
-    def _read(self, record: Record) -> dict[str, Any]:
-        body: dict[str, Any] = codec.unpack(record.value, self._secret)
-        return body
+        return msgspec.convert(codec.unpack(record.value, self._secret), Head)
 
 
-def _scope(scope: Any) -> ContextScope:
-    try:
-        return ContextScope(scope)
-    except ValueError:
-        choices = ", ".join(ContextScope)
-        raise ValidationError("scope", f"expected one of {choices}, got {scope!r:.40}") from None
+def _item(path: str, step: Step) -> dict[str, Any]:
+    body = step.head.body
+    return {
+        "op": step.op,
+        "path": path,
+        "key": body.key,
+        "scope": body.scope,
+        "version": step.head.labels[step.label] if step.label else body.version,
+        "behaviour": body.behaviour,
+        "before": step.before,
+        "label": step.label,
+        "author": body.author,
+        "message": body.message,
+    }
 
 
-def _entry(body: dict[str, Any], revision: int) -> ContextEntry:
-    return ContextEntry(
-        key=body["key"],
-        value=body["value"],
-        scope=ContextScope(body["scope"]),
-        version=body["version"],
-        behaviour=body["behaviour"],
-        revision=revision,
-        timestamp=datetime.fromtimestamp(body["at"], UTC),
-        metadata=body["metadata"],
-    )
+def _wanted(head: Head, key: str, version: int | None, label: str | None) -> int:
+    if version is not None and label is not None:
+        raise ValidationError("version", "expected a version or a label, not both")
+    if label is not None:
+        if label not in head.labels:
+            known = ", ".join(sorted(head.labels)) or "none"
+            raise NotFound(f"{key}: no label {label!r}, known: {known}")
+        return head.labels[label]
+    return head.body.version if version is None else version
+
+
+def _expired(head: Head) -> bool:
+    return head.body.expires is not None and head.body.expires <= time.time()
+
+
+def _lines(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.splitlines()
+    text = msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2)
+    return text.decode().splitlines()

@@ -14,19 +14,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache_fabric.config import FabricConfig
-from cache_fabric.contexts import Owner
+from cache_fabric.fabric_contexts import ContextMethods
 from cache_fabric.instrumentation.events import EventHook
 from cache_fabric.instrumentation.metrics import Metrics, figures
 from cache_fabric.ledger import Inspection
 from cache_fabric.life import Life, Parts
 from cache_fabric.policy.base import Policy
 from cache_fabric.pricing import PriceTable
-from cache_fabric.records import ContextEntry, Execution, Feedback, SimilarItem
+from cache_fabric.records import Execution, Feedback, SimilarItem
 from cache_fabric.types import (
     Bypass,
     CacheEntry,
     CacheRequest,
-    ContextScope,
     Hit,
     LookupResult,
     Miss,
@@ -42,7 +41,7 @@ __all__ = ["CacheFabric"]
 T = TypeVar("T")
 
 
-class CacheFabric:
+class CacheFabric(ContextMethods):
     """Answers, contexts, executions and metrics over one store, index and embedder.
 
     Made by `create_cache_fabric`; nothing connects before the first use or `open`. Async methods
@@ -82,6 +81,8 @@ class CacheFabric:
         Never raises for a fault of a backend or of the request: that is a counted miss or bypass.
         """
         life = self._life()
+        if life.contexts.live.view is None:
+            await life.portal.run(lambda: life.know_contexts())
         begun = life.caller_side.begin(request)
         if not isinstance(begun, Ticket):
             return begun
@@ -165,50 +166,6 @@ class CacheFabric:
     async def clear(self) -> int:
         """Forget all answers of the namespace; contexts and executions stay. Returns how many."""
         return await self._run(lambda life: life.engine.clear())
-
-    async def set_context(
-        self,
-        key: str,
-        value: Any,
-        scope: ContextScope = ContextScope.GLOBAL,
-        metadata: Mapping[str, Any] | None = None,
-        *,
-        tenant: str | None = None,
-        user: str | None = None,
-        execution_id: str | None = None,
-        if_version: int | None = None,
-    ) -> ContextEntry:
-        """Write the next version of a context and return it.
-
-        Raises:
-            ValidationError: A bad key or value, or a scope without its id; nothing is written.
-            VersionConflict: ``if_version`` is not the current version.
-        """
-        owner = Owner(tenant, user, execution_id)
-        return await self._run(
-            lambda life: life.contexts.set(key, value, scope, metadata, owner, if_version)
-        )
-
-    async def get_context(
-        self,
-        key: str,
-        default: Any = None,
-        *,
-        scope: ContextScope | None = None,
-        tenant: str | None = None,
-        user: str | None = None,
-        execution_id: str | None = None,
-    ) -> ContextEntry | Any:
-        """Return the current version, or the default; without a scope the narrowest that has it."""
-        owner = Owner(tenant, user, execution_id)
-        entry = await self._run(lambda life: life.contexts.get(key, scope, owner))
-        return default if entry is None else entry
-
-    async def update_context(
-        self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None
-    ) -> ContextEntry | None:
-        """Write the next version of a global context that exists, else return ``None``."""
-        return await self._run(lambda life: life.contexts.update(key, value, merge, if_version))
 
     async def track_execution(
         self,

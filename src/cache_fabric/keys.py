@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hmac
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from cache_fabric.errors import NotCacheable
@@ -22,6 +22,7 @@ __all__ = ["canonical", "derive"]
 
 _FORMAT = "cache-fabric/1"
 _MAX_DEPTH = 64
+_INSTRUCTIONS = frozenset({"system", "developer"})
 _QUESTION = "\x00question"  # stands where the question was taken out of its message
 
 
@@ -32,6 +33,7 @@ def derive(
     namespace: str,
     embedder: str,
     max_bytes: int = 256 * 1024,
+    known: Callable[[str], tuple[str, int] | None] | None = None,
 ) -> KeySet:
     """Return the partition, the exact key and the question of a request.
 
@@ -42,12 +44,18 @@ def derive(
         namespace: Part of the partition.
         embedder: Identity of the embedder; vectors of two embedders never share a partition.
         max_bytes: Largest canonical form.
+        known: Finds the context that has a text, as (path, behaviour). A system message that is
+            such a text is replaced by it: a cosmetic edit then keeps the partition, a change of
+            behaviour leaves it, a rollback returns to it.
 
     Raises:
         NotCacheable: The request is too large, nested too deep, or holds a value without a
             stable canonical form (an object, NaN); the reason says which.
     """
     question, messages = _split(request)
+    contexts: list[tuple[int, str, int]] = []
+    if known is not None:
+        messages, contexts = _named(messages, known)
     context = (
         _FORMAT,
         namespace,
@@ -59,13 +67,31 @@ def derive(
         request.tools,
         request.params,
         messages,
+        contexts,
     )
     partition = hmac.digest(secret, canonical(context, max_bytes), "sha256")
     asked = b"" if question is None else b"?" + _utf8(question)
     if len(asked) > max_bytes:
         raise NotCacheable(f"request over {max_bytes} bytes")
     exact = hmac.digest(secret, partition + asked, "sha256")
-    return KeySet(partition.hex(), exact.hex(), question)
+    named = tuple((path, behaviour) for _, path, behaviour in contexts)
+    return KeySet(partition.hex(), exact.hex(), question, named)
+
+
+def _named(
+    messages: Sequence[Mapping[str, Any]], known: Callable[[str], tuple[str, int] | None]
+) -> tuple[Sequence[Mapping[str, Any]], list[tuple[int, str, int]]]:
+    """Replace system messages that are the text of a context by the context's name."""
+    named: list[tuple[int, str, int]] = []
+    result = list(messages)
+    for position, message in enumerate(messages):
+        text = message.get("content")
+        if message.get("role") in _INSTRUCTIONS and isinstance(text, str):
+            context = known(text)
+            if context is not None:
+                result[position] = {**message, "content": None}
+                named.append((position, *context))
+    return result, named
 
 
 def _split(request: CacheRequest) -> tuple[str | None, Sequence[Mapping[str, Any]]]:

@@ -60,6 +60,7 @@ class Life:
         hooks: list[EventHook],
     ) -> None:
         self.pid = os.getpid()
+        self._config = config
         self.portal = Portal()
         self.parts = parts = make_parts()
         self.engine = Engine(
@@ -69,11 +70,15 @@ class Life:
             config=config,
             emit=lambda event: emit_to(hooks, event),
         )
-        self.caller_side = CallerSide(self.engine, config, prices, hooks)
-        self.contexts = Contexts(self.engine.store, parts.store, config)
+        self.contexts = Contexts(self.engine.store, parts.store, config.secret)
+        self.caller_side = CallerSide(self.engine, self.contexts.live, config, prices, hooks)
         self.executions = Executions(self.engine.store, parts.store, config)
         self.ledger = Ledger(self.engine.store, parts.store, config)
         self.similar = SimilarSearch(self.engine, self.contexts)
+
+    async def know_contexts(self) -> None:
+        """Load the live view before a first lookup, so that its partition is the right one."""
+        await self.contexts.live.load_quietly(self._config.exact_timeout)
 
     def settle(self, prepared: Prepared | Ticket | None) -> str | None:
         """Send an answer to the home loop, or give the lease up if it must not be kept."""
@@ -96,6 +101,7 @@ class Life:
             async with asyncio.timeout(patience):
                 await self.engine.queue.flush()
                 await self.ledger.keep(totals)
+        await self.contexts.live.stop()
         for name in ("index", "embedder", "store"):
             if name in self.parts.owned:
                 await getattr(self.parts, name).aclose()

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from cache_fabric.errors import ValidationError
+from cache_fabric.template import fill, variables
 from cache_fabric.types import ContextScope
 
-__all__ = ["ContextEntry", "Execution", "Feedback", "SimilarItem"]
+__all__ = [
+    "ContextChange",
+    "ContextEntry",
+    "Execution",
+    "Feedback",
+    "Freshness",
+    "Resync",
+    "SimilarItem",
+]
 
 
 class _BothWays:
@@ -34,6 +45,25 @@ class _BothWays:
         return iter(self.keys())
 
 
+class Freshness:
+    """How current a live view is; shared by every entry that was read from it.
+
+    Attributes:
+        confirmed: Monotonic seconds when the view was last known to be current.
+        connected: False from the first failure of the watch until it is current again.
+    """
+
+    __slots__ = ("confirmed", "connected")
+
+    def __init__(self) -> None:
+        self.confirmed = time.monotonic()
+        self.connected = True
+
+    def age(self) -> float:
+        """Seconds since the view was last known to be current."""
+        return max(0.0, time.monotonic() - self.confirmed)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextEntry(_BothWays):
     """One version of a context. Truthy; what is not there is ``None`` instead.
@@ -43,6 +73,10 @@ class ContextEntry(_BothWays):
         behaviour: Grows with every change that is not cosmetic; answers belong to a behaviour.
         revision: Position of the write in the change log.
         timestamp: When it was written, aware UTC.
+        labels: Names that point at this version.
+        change: ``cosmetic``, ``behaviour`` or ``breaking``.
+        deleted: True for the tombstone that a delete leaves in the history.
+        looked_at: Scopes that the lookup went through, from narrow to wide.
     """
 
     key: str
@@ -55,9 +89,69 @@ class ContextEntry(_BothWays):
     metadata: Mapping[str, Any] = field(default_factory=dict)
     author: str | None = None
     message: str | None = None
+    labels: tuple[str, ...] = ()
+    change: str = "behaviour"
+    deleted: bool = False
+    looked_at: tuple[ContextScope, ...] = ()
+    freshness: Freshness = field(default_factory=Freshness, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return True
+
+    @property
+    def age(self) -> float:
+        """Seconds since this process last knew that the entry is current."""
+        return self.freshness.age()
+
+    @property
+    def stale(self) -> bool:
+        """True while the fabric cannot tell whether the entry is still current."""
+        return not self.freshness.connected
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the ``{variables}`` and ``{{variables}}`` in a text value."""
+        return variables(self.value) if isinstance(self.value, str) else ()
+
+    def render(self, **values: Any) -> str:
+        """Return the text with its variables filled; raises `ValidationError` for missing ones."""
+        if not isinstance(self.value, str):
+            raise ValidationError("render", f"{self.key} is not text")
+        return fill(self.value, values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextChange(_BothWays):
+    """One key changed.
+
+    Attributes:
+        revision: Position in the change log; the keys of one bundle share it.
+        op: ``set``, ``update``, ``rollback``, ``label`` or ``delete``.
+        version: Version that is current now, or that the label points at.
+        before: Version that was current, or that the label pointed at.
+        last: True for the last key of its revision: only then is ``revision`` safe to resume from.
+    """
+
+    revision: int
+    at: datetime
+    op: str
+    key: str
+    scope: ContextScope
+    version: int
+    behaviour: int
+    before: int | None = None
+    label: str | None = None
+    author: str | None = None
+    message: str | None = None
+    last: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resync(_BothWays):
+    """Changes were missed (the log was trimmed): take a snapshot, go on after ``revision``."""
+
+    revision: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

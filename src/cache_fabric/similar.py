@@ -6,10 +6,11 @@ import json
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from cache_fabric.contexts import Contexts, Owner
+from cache_fabric.contexts import Contexts
 from cache_fabric.engine import Engine
 from cache_fabric.errors import ValidationError
 from cache_fabric.records import ContextEntry, SimilarItem
+from cache_fabric.scopes import Owner
 from cache_fabric.types import Candidate
 
 if TYPE_CHECKING:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache_fabric.ledger import Inspection
-from cache_fabric.records import ContextEntry, Execution, Feedback, SimilarItem
+from cache_fabric.records import Execution, Feedback, SimilarItem
+from cache_fabric.sync_contexts import SyncContextMethods
 from cache_fabric.types import (
     Bypass,
     CacheEntry,
     CacheRequest,
-    ContextScope,
     Hit,
     LookupResult,
     Miss,
@@ -20,25 +20,24 @@ from cache_fabric.types import (
 )
 
 if TYPE_CHECKING:
-    from cache_fabric.fabric import CacheFabric
+    pass
 
 __all__ = ["SyncCacheFabric"]
 
 T = TypeVar("T")
 
 
-class SyncCacheFabric:
+class SyncCacheFabric(SyncContextMethods):
     """A blocking view of a fabric; `CacheFabric` documents the methods.
 
     Works in any thread and inside a running loop (a notebook cell), but for the loop that the
     fabric has adopted: there a call raises `SyncCallOnIOLoopError`.
     """
 
-    def __init__(self, fabric: CacheFabric) -> None:
-        self._fabric = fabric
-
     def lookup(self, request: CacheRequest) -> LookupResult:
         life = self._fabric._life()
+        if life.contexts.live.view is None:
+            life.portal.call(life.know_contexts)
         begun = life.caller_side.begin(request)
         if not isinstance(begun, Ticket):
             return begun
@@ -61,7 +60,9 @@ class SyncCacheFabric:
         return life.settle(life.caller_side.prepare(ticket, response, usage, latency))
 
     def release(self, ticket: Ticket) -> None:
-        return self._call(lambda: self._fabric.release(ticket))
+        life = self._fabric._life()
+        life.caller_side.released(ticket)
+        life.abandon(ticket)
 
     def get_or_call(self, request: CacheRequest, call: Callable[[], Any]) -> Any:
         result = self.lookup(request)
@@ -93,54 +94,6 @@ class SyncCacheFabric:
 
     def clear(self) -> int:
         return self._call(self._fabric.clear)
-
-    def set_context(
-        self,
-        key: str,
-        value: Any,
-        scope: ContextScope = ContextScope.GLOBAL,
-        metadata: Mapping[str, Any] | None = None,
-        *,
-        tenant: str | None = None,
-        user: str | None = None,
-        execution_id: str | None = None,
-        if_version: int | None = None,
-    ) -> ContextEntry:
-        return self._call(
-            lambda: self._fabric.set_context(
-                key,
-                value,
-                scope,
-                metadata,
-                tenant=tenant,
-                user=user,
-                execution_id=execution_id,
-                if_version=if_version,
-            )
-        )
-
-    def get_context(
-        self,
-        key: str,
-        default: Any = None,
-        *,
-        scope: ContextScope | None = None,
-        tenant: str | None = None,
-        user: str | None = None,
-        execution_id: str | None = None,
-    ) -> ContextEntry | Any:
-        return self._call(
-            lambda: self._fabric.get_context(
-                key, default, scope=scope, tenant=tenant, user=user, execution_id=execution_id
-            )
-        )
-
-    def update_context(
-        self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None
-    ) -> ContextEntry | None:
-        return self._call(
-            lambda: self._fabric.update_context(key, value, merge, if_version=if_version)
-        )
 
     def track_execution(
         self,
@@ -197,6 +150,3 @@ class SyncCacheFabric:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _call(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        return self._fabric._life().portal.call(call)

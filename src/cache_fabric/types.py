@@ -78,11 +78,13 @@ class KeySet:
         exact: Keyed SHA-256 of partition and question, byte for byte, as hex.
         question: Text of the last user message, or ``None`` where meaning must not be compared
             (a tool result is last, several alternatives are asked for, the text is empty).
+        contexts: Path and behaviour of the contexts that stand for system messages.
     """
 
     partition: str
     exact: str
     question: str | None
+    contexts: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,7 @@ class CacheEntry:
     cost_micros: int | None = None
     latency: float | None = None
     text: str = ""
+    contexts: tuple[tuple[str, int], ...] = ()
 
     def age(self, now: float | None = None) -> float:
         """Seconds since the model gave the answer, never negative."""

@@ -10,7 +10,7 @@ import msgspec
 
 from cache_fabric.errors import ValidationError
 
-__all__ = ["check_id", "check_json", "check_key"]
+__all__ = ["check_id", "check_json", "check_key", "check_label", "check_ttl"]
 
 _MAX_KEY_BYTES = 512
 _MAX_VALUE_BYTES = 1024 * 1024
@@ -73,3 +73,22 @@ def _walk(value: Any, path: str, depth: int) -> None:
             _walk(item, f"{path}[{position}]", depth + 1)
     else:
         raise ValidationError(path, f"expected JSON data, got {type(value).__name__}")
+
+
+def check_label(label: Any) -> str:
+    """Return the name of a label; one that reads like a number could be taken for a version."""
+    check_key(label, "label")
+    if label.strip().lstrip("+-").replace(".", "", 1).isdigit():
+        raise ValidationError("label", f"expected a name, {label!r} reads like a version")
+    return str(label)
+
+
+def check_ttl(ttl: Any) -> float | None:
+    """Return seconds above 0, or ``None`` for ever."""
+    if ttl is None:
+        return None
+    if isinstance(ttl, bool) or not isinstance(ttl, int | float):
+        raise ValidationError("ttl", f"expected seconds as a number, got {ttl!r:.40}")
+    if not math.isfinite(ttl) or ttl <= 0:
+        raise ValidationError("ttl", f"expected seconds above 0, got {ttl}")
+    return float(ttl)

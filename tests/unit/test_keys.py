@@ -23,8 +23,8 @@ BASE = CacheRequest(
     params={"temperature": 0.0, "seed": 7, "stop": ["END"]},
     tenant="acme",
 )
-GOLDEN_PARTITION = "903ed9587ab9f9e15c62e73d573b0b799ff86772c6334c8a2dc88ca931025869"
-GOLDEN_EXACT = "836224ecaded431bcceb38baf48b2084b66e961c2f4f02919c22b4e20df0953f"
+GOLDEN_PARTITION = "770d14b687abf0721e58419e86731d59c136055ed4bdb929cd53200009527f4f"
+GOLDEN_EXACT = "2033c213621e3b7bce66553bcc391df55ceda1d14a14f5025345c646c2a4efdd"
 
 
 def keys(request: CacheRequest, **changes: Any) -> KeySet:

@@ -1,0 +1,142 @@
+"""Several context changes that become visible at one revision, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cache_fabric.context_rules import Change, Delete, Label, SetValue
+from cache_fabric.contexts import Operation
+from cache_fabric.errors import ValidationError
+from cache_fabric.records import ContextEntry
+from cache_fabric.scopes import Owner, check_scope
+from cache_fabric.types import ContextScope
+from cache_fabric.validation import check_json, check_key, check_label, check_ttl
+
+__all__ = ["Bundle", "deletion", "labelling", "setting"]
+
+Planned = tuple[str, Operation]
+
+
+class Bundle:
+    """Collects changes; its methods check their arguments at once and write nothing.
+
+    Attributes:
+        entries: After the end of the ``with`` block: the entries as written, in order.
+        revision: The revision of all of them.
+    """
+
+    def __init__(self, author: str | None, message: str | None) -> None:
+        self.planned: list[Planned] = []
+        self.entries: list[ContextEntry] = []
+        self._author = author
+        self._message = message
+
+    @property
+    def revision(self) -> int | None:
+        """Revision at which the bundle became visible, ``None`` before and for an empty one."""
+        return self.entries[0].revision if self.entries else None
+
+    def set_context(
+        self,
+        key: str,
+        value: Any,
+        scope: ContextScope = ContextScope.GLOBAL,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        tenant: str | None = None,
+        user: str | None = None,
+        execution_id: str | None = None,
+        if_version: int | None = None,
+        change: Change = "behaviour",
+        ttl: float | None = None,
+    ) -> None:
+        """Plan the next version of a context."""
+        owner = Owner(tenant, user, execution_id)
+        about = (self._author, self._message)
+        self.planned.append(
+            setting(key, value, scope, metadata, owner, if_version, change, ttl, about)
+        )
+
+    def label_context(
+        self,
+        key: str,
+        label: str,
+        version: int,
+        *,
+        if_version: int | None = None,
+        force: bool = False,
+        scope: ContextScope = ContextScope.GLOBAL,
+        tenant: str | None = None,
+    ) -> None:
+        """Plan to move a label; it may point at a version that this bundle makes."""
+        owner = Owner(tenant)
+        self.planned.append(labelling(key, label, version, scope, owner, if_version, force))
+
+    def delete_context(
+        self,
+        key: str,
+        *,
+        if_version: int | None = None,
+        scope: ContextScope = ContextScope.GLOBAL,
+        tenant: str | None = None,
+    ) -> None:
+        """Plan a tombstone."""
+        self.planned.append(deletion(key, scope, Owner(tenant), if_version))
+
+
+def setting(
+    key: str,
+    value: Any,
+    scope: Any,
+    metadata: Mapping[str, Any] | None,
+    owner: Owner,
+    if_version: int | None,
+    change: Change,
+    ttl: float | None,
+    about: tuple[str | None, str | None] = (None, None),
+) -> Planned:
+    """Check the arguments of a write and return it; raises `ValidationError`."""
+    if change not in ("cosmetic", "behaviour", "breaking"):
+        raise ValidationError("change", f"expected cosmetic, behaviour or breaking, got {change!r}")
+    level = check_scope(scope)
+    operation = SetValue(
+        key=key,
+        scope=level.value,
+        value=check_json(value),
+        metadata=check_json(dict(metadata or {}), "metadata"),
+        change=change,
+        if_version=if_version,
+        ttl=check_ttl(ttl),
+        author=about[0],
+        message=about[1],
+    )
+    return owner.path(level, key), operation
+
+
+def labelling(
+    key: str,
+    label: str,
+    version: Any,
+    scope: Any,
+    owner: Owner,
+    if_version: int | None,
+    force: bool,
+) -> Planned:
+    """Check the arguments of a label and return it; raises `ValidationError`."""
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ValidationError("version", f"expected a whole number from 1, got {version!r}")
+    operation = Label(
+        key=check_key(key),
+        label=check_label(label),
+        version=version,
+        if_version=if_version,
+        force=force,
+    )
+    return owner.path(check_scope(scope), key), operation
+
+
+def deletion(key: str, scope: Any, owner: Owner, if_version: int | None) -> Planned:
+    """Check the arguments of a delete and return it; raises `ValidationError`."""
+    path = owner.path(check_scope(scope), key)
+    return path, Delete(key=key, if_version=if_version)

@@ -1,0 +1,288 @@
+"""The live view: every context of the namespace in this process, kept current by the change log.
+
+Reads come from here and cost no I/O. One task a process follows the log and applies it revision by
+revision, so a bundle becomes visible whole. The view is replaced, never changed, so any thread may
+read it. During an outage the last known good goes on being served, and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from cache_fabric import codec
+from cache_fabric.context_rules import Body, Head, advance, digest
+from cache_fabric.errors import BackendError, CacheFabricError
+from cache_fabric.part import Degraded, Part
+from cache_fabric.records import ContextChange, ContextEntry, Freshness, Resync
+from cache_fabric.scopes import Owner
+from cache_fabric.stores.base import Change, Changes, Store
+from cache_fabric.types import ContextScope
+
+__all__ = ["HEADS", "TRIMMED", "VERSIONS", "LiveContexts", "View", "changes_of", "entry_of"]
+
+HEADS = "c/"
+VERSIONS = "v/"
+TRIMMED = "the change log was trimmed"
+_HEARTBEAT = 1.0  # seconds; how often a quiet log is known to be quiet
+_LONGEST_PAUSE = 2.0
+_log = logging.getLogger("cache_fabric")
+Listener = Callable[[str, Any], object]
+
+
+class View:
+    """All contexts at one revision.
+
+    Attributes:
+        heads: Head and revision of its last change, by path.
+        entries: What most reads want: current versions that neither expire nor are deleted.
+        texts: Paths that ever had a text, with the behaviour it had there, by digest.
+    """
+
+    def __init__(
+        self, revision: int, heads: dict[str, tuple[Head, int]], freshness: Freshness
+    ) -> None:
+        self.revision = revision
+        self.heads = heads
+        self.entries: dict[str, ContextEntry] = {}
+        self.texts: dict[str, list[tuple[str, int]]] = {}
+        for path, (head, changed) in heads.items():
+            if not head.body.deleted and head.body.expires is None:
+                self.entries[path] = entry_of(head.body, changed, head, freshness)
+            for mark, behaviour in head.texts.items():
+                self.texts.setdefault(mark, []).append((path, behaviour))
+
+    def known(self, text: str, owner: Owner) -> tuple[str, int] | None:
+        """Return path and behaviour of the context that has, or had, this text."""
+        found = self.texts.get(digest(text)) if self.texts else None
+        for scope in owner.levels() if found else ():
+            prefix = owner.prefix(scope)
+            for path, behaviour in sorted(found or ()):
+                if path.startswith(prefix):
+                    return path, behaviour
+        return None
+
+
+class LiveContexts:
+    """The view and the task that follows the log.
+
+    Args:
+        store: The store behind its part.
+        records: The same store, for the calls.
+        secret: Authenticates what is kept.
+    """
+
+    def __init__(self, store: Part, records: Store, secret: bytes) -> None:
+        self.view: View | None = None
+        self.freshness = Freshness()
+        self.listeners: dict[str, list[Listener]] = {"changed": [], "stale": [], "error": []}
+        self._store = store
+        self._records = records
+        self._secret = secret
+        self._following: asyncio.Task[None] | None = None
+        self._applying = asyncio.Lock()
+        self._advanced = asyncio.Event()
+
+    async def load(self) -> View:
+        """Return the view, taken from the store at first use; raises `BackendError`."""
+        if self.view is None:
+            async with self._applying:
+                if self.view is None:
+                    await self._store.open()
+                    await self._snapshot()
+            self._following = asyncio.create_task(self._follow())
+        assert self.view is not None
+        return self.view
+
+    async def load_quietly(self, seconds: float) -> None:
+        """Load for a lookup: an outage costs its budget and no more."""
+        with contextlib.suppress(Degraded):
+            await self._store.attempt(self.load, seconds)
+
+    async def catch_up(self, revision: int) -> View:
+        """Return a view that is not older than a revision, or than now for revision 0."""
+        await self.load()
+        async with self._applying:
+            assert self.view is not None
+            while revision == 0 or self.view.revision < revision:
+                if not await self._apply_page():
+                    break
+            return self.view
+
+    async def wait(self, after: int, seconds: float) -> None:
+        """Return when the view is newer than a revision, at the latest after some seconds."""
+        view = await self.load()
+        if view.revision > after:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._advanced.wait()
+
+    async def bodies(self, places: list[tuple[str, int]]) -> list[tuple[Body, int] | None]:
+        """Return versions of paths with the revisions that wrote them."""
+        keys = [f"{VERSIONS}{path}\x1f{version:08d}" for path, version in places]
+        found = await self._records.read(keys)
+        return [
+            None if record is None else (self._body(record.value), record.revision)
+            for record in found
+        ]
+
+    async def stop(self) -> None:
+        """End the task that follows the log."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait([self._following])
+
+    def tell(self, event: str, value: Any) -> None:
+        """Call the listeners of an event; one that raises is logged."""
+        for listener in self.listeners[event]:
+            try:
+                listener(event, value)
+            except Exception:  # noqa: BLE001 - foreign code
+                _log.exception("a listener of %r failed", event)
+
+    async def _follow(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._applying:
+                    applied = await self._apply_page()
+                self._confirmed()
+                failures = 0
+                if not applied and self.view is not None:
+                    await self._records.wait(self.view.revision, _HEARTBEAT)
+            except (CacheFabricError, OSError, TimeoutError) as error:
+                failures += 1
+                self._lost(error, failures)
+                pause = min(_LONGEST_PAUSE, 0.02 * 2 ** min(failures, 10))
+                await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+
+    async def _apply_page(self) -> bool:
+        """Apply what the log holds after the view; returns False when there was nothing."""
+        assert self.view is not None
+        page = await self._records.changes(self.view.revision)
+        if page.floor > self.view.revision:
+            await self._snapshot()
+            self.tell("changed", Resync(revision=page.head, reason=TRIMMED))
+            return True
+        if not page.items:
+            return False
+        await self._apply(page)
+        return True
+
+    async def _apply(self, page: Changes) -> None:
+        assert self.view is not None
+        items = [(c, item) for c in page.items for item in _items(c, self._secret)]
+        written = [(i["path"], i["version"]) for _, i in items if i["op"] != "label"]
+        bodies = dict(zip(written, await self.bodies(written), strict=True))
+        heads = dict(self.view.heads)
+        for change, item in items:
+            head = heads.get(item["path"], (None, 0))[0]
+            found = bodies.get((item["path"], item["version"]))
+            following = advance(head, item, None if found is None else found[0])
+            if following is not None:
+                heads[item["path"]] = (following, change.revision)
+        self._replace(View(page.items[-1].revision, heads, self.freshness))
+        for change in page.items:
+            for changed in changes_of(change, self._secret):
+                self.tell("changed", changed)
+
+    async def _snapshot(self) -> None:
+        """Read everything at one revision: read until no commit came between."""
+        while True:
+            before = await self._records.changes(2**62, 1)
+            found = await self._records.records(HEADS)
+            after = await self._records.changes(2**62, 1)
+            if before.head == after.head:
+                break
+        heads = {
+            record.key.removeprefix(HEADS): (self._head(record.value), record.revision)
+            for record in found
+        }
+        self._replace(View(after.head, heads, self.freshness))
+
+    def _replace(self, view: View) -> None:
+        self.view = view
+        self._advanced.set()
+        self._advanced = asyncio.Event()
+
+    def _confirmed(self) -> None:
+        self.freshness.confirmed = time.monotonic()
+        self.freshness.connected = True
+
+    def _lost(self, error: Exception, failures: int) -> None:
+        if failures == 1:
+            self.freshness.connected = False
+            self.tell("stale", error)
+        elif self.freshness.age() > 10.0:
+            self.tell("error", error)
+
+    def _head(self, data: bytes) -> Head:
+        return msgspec.convert(codec.unpack(data, self._secret), Head)
+
+    def _body(self, data: bytes) -> Body:
+        return msgspec.convert(codec.unpack(data, self._secret), Body)
+
+
+def entry_of(
+    body: Body,
+    revision: int,
+    head: Head | None,
+    freshness: Freshness,
+    looked_at: tuple[ContextScope, ...] = (),
+) -> ContextEntry:
+    """Return a version as callers read it."""
+    labels = () if head is None else sorted(n for n, v in head.labels.items() if v == body.version)
+    return ContextEntry(
+        key=body.key,
+        value=body.value,
+        scope=ContextScope(body.scope),
+        version=body.version,
+        behaviour=body.behaviour,
+        revision=revision,
+        timestamp=datetime.fromtimestamp(body.at, UTC),
+        metadata=body.metadata,
+        author=body.author,
+        message=body.message,
+        labels=tuple(labels),
+        change=body.change,
+        deleted=body.deleted,
+        looked_at=looked_at,
+        freshness=freshness,
+    )
+
+
+def changes_of(
+    change: Change, secret: bytes, paths: tuple[str, ...] = ("",)
+) -> list[ContextChange]:
+    """Return the keys that one revision changed, of those whose path starts with one of these."""
+    items = [item for item in _items(change, secret) if item["path"].startswith(paths)]
+    return [
+        ContextChange(
+            revision=change.revision,
+            at=datetime.fromtimestamp(change.at, UTC),
+            scope=ContextScope(item["scope"]),
+            last=item is items[-1],
+            **{name: item[name] for name in _SHOWN},
+        )
+        for item in items
+    ]
+
+
+_SHOWN = ("op", "key", "version", "behaviour", "before", "label", "author", "message")
+
+
+def _items(change: Change, secret: bytes) -> list[dict[str, Any]]:
+    try:
+        items: list[dict[str, Any]] = codec.unpack(change.note, secret)["items"]
+    except (KeyError, TypeError) as error:
+        raise BackendError("change log", "read", "a note that is not a context change") from error
+    return items
