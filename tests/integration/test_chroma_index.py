@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import importlib
 import os
-import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -54,15 +53,35 @@ async def test_a_forked_child_is_a_second_process(
 
 
 async def test_indexes_of_one_process_share_a_folder(tmp_path: Path) -> None:
-    async with opened(ChromaIndex(tmp_path, collection="first")) as first:
-        async with opened(ChromaIndex(str(tmp_path / "." / ""), collection="second")) as second:
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    link.symlink_to(folder)
+    async with opened(ChromaIndex(folder, collection="first")) as first:
+        async with opened(ChromaIndex(str(link), collection="second")) as second:
             await first.upsert([item_at(0, "a")])
             await second.upsert([item_at(0, "b")])
             assert await found(second) == ["b"]
         assert await found(first) == ["a"]
         with pytest.raises(FolderInUse):
-            FolderLock(tmp_path)
+            FolderLock(folder)
+    FolderLock(folder).release()
+
+
+def test_a_forked_child_does_not_keep_a_released_lock(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    inherited = os.dup(lock._file.fileno())
+    lock.release()
     FolderLock(tmp_path).release()
+    os.close(inherited)
+
+
+def open_files() -> list[str]:
+    return [os.path.realpath(link) for link in Path("/proc/self/fd").glob("*")]
+
+
+async def test_closing_lets_go_of_every_file(tmp_path: Path) -> None:
+    async with opened(ChromaIndex(tmp_path, collection="files")) as index:
+        await index.upsert([item_at(0, "a")])
+    assert not [path for path in open_files() if path.startswith(str(tmp_path))]
 
 
 async def test_indexes_of_one_process_on_one_collection_see_each_other(tmp_path: Path) -> None:
@@ -121,9 +140,9 @@ async def test_a_corrupt_folder_says_its_cure_and_the_cure_works(tmp_path: Path)
         await index.upsert([item_at(0, "a")])
     database = folder / "chroma.sqlite3"
     database.write_bytes(b"not a database" * 1000)
-    with pytest.raises(BackendError, match="delete the folder"):
+    with pytest.raises(BackendError, match=r"delete chroma\.sqlite3"):
         await index.open(embedder=EMBEDDER, dimension=DIMENSION)
-    shutil.rmtree(folder)
+    database.unlink()
     async with opened(index):
         await index.upsert([item_at(0, "b")])
         assert await found(index) == ["b"]
@@ -152,10 +171,18 @@ async def test_embedded_chroma_opens_no_connection(
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setenv("CHROMA_OTEL_COLLECTION_ENDPOINT", "http://collector.invalid:4317")
     async with opened(ChromaIndex(tmp_path, collection="quiet")) as index:
         await index.upsert([item_at(0, "a")])
         assert await found(index) == ["a"]
+
+
+async def test_the_dotenv_file_of_the_application_is_not_for_chroma(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("CHROMA_SERVER_HTTP_PORT=not a port\n")
+    monkeypatch.chdir(tmp_path)
+    async with opened(ChromaIndex(tmp_path / "index", collection="apart")) as index:
+        assert await index.count() == 0
 
 
 async def test_chroma_is_told_vectors_and_partitions_only(tmp_path: Path) -> None:

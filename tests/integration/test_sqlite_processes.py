@@ -76,7 +76,7 @@ asyncio.run(main(sys.argv[1]))
 """
 
 USE_AFTER_FORK = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
 from cache_fabric.errors import BackendUnavailable
 from cache_fabric.stores.sqlite import SqliteStore
 
@@ -91,10 +91,12 @@ store = SqliteStore(sys.argv[1], "n")
 asyncio.run(store.open())
 child = os.fork()
 if child == 0:
+    signal.alarm(30)  # what this is about would hang, not fail
     asyncio.run(use(store))
     os._exit(0)
-os.waitpid(child, 0)
+_, status = os.waitpid(child, 0)
 asyncio.run(store.aclose())
+sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 

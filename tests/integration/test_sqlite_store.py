@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -88,6 +89,8 @@ async def test_reads_go_on_while_a_write_waits_for_another_process(
         writing = asyncio.create_task(store.set_many([Write("k", b"new")]))
         await asyncio.sleep(0)
         assert await store.get("k") == b"v"
+        assert await store.get_many(["k"]) == [b"v"]
+        assert await store.read(["k"]) == [None]
         assert not writing.done()
         other.execute("ROLLBACK")
         await writing
@@ -161,6 +164,37 @@ async def test_what_was_being_written_is_written_when_the_store_closes(path: Pat
     await asyncio.sleep(0)
     await store.aclose()
     assert await asyncio.gather(*writing) == list(range(1, 21))
+
+
+def join_worker() -> bool:
+    """Whether every worker thread of a store has come to its end."""
+    workers = [t for t in threading.enumerate() if t.name.startswith("cache-fabric-sqlite")]
+    for worker in workers:
+        worker.join(30)
+    return not any(worker.is_alive() for worker in workers)
+
+
+async def test_a_closed_store_leaves_no_thread(path: Path) -> None:
+    store = SqliteStore(path, "n")
+    await store.open()
+    await store.aclose()
+    assert join_worker()
+
+
+async def test_a_close_that_is_cancelled_still_closes(path: Path) -> None:
+    store = SqliteStore(path, "n")
+    await store.open()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writing = asyncio.create_task(store.commit([], note=b""))
+        await asyncio.sleep(0)
+        ending = asyncio.create_task(store.aclose())
+        await asyncio.sleep(0)
+        ending.cancel()
+        other.execute("ROLLBACK")
+    assert await writing == 1
+    assert join_worker()
+    assert content(path.with_name("store.db-wal")) is None
 
 
 async def test_expired_rows_leave_the_file(path: Path) -> None:

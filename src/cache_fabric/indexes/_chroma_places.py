@@ -82,8 +82,10 @@ class ChromaFolder:
             folder.users -= 1
             if folder.users == 0:
                 del _open_folders[self._key]
-                folder.system.stop()
-                folder.lock.release()
+                try:
+                    folder.system.stop()
+                finally:
+                    folder.lock.release()
         self._key = None
 
     def _claim(self, path: Path) -> _OpenFolder:
@@ -116,8 +118,8 @@ class ChromaFolder:
             raise BackendError(
                 self.name,
                 "open",
-                f"{path} cannot be read ({error}). It holds nothing but vectors: delete the folder "
-                "and the index starts empty and is filled again",
+                f"{path} cannot be read ({error}). An index can always be made again: delete "
+                "chroma.sqlite3 in this folder, and it starts empty and is filled again",
             ) from error
         return system
 
@@ -157,7 +159,6 @@ class ChromaServer:
         api = self._api = System(self._settings).instance(FastAPI)
         # Chroma 1.5.9 waits for ever and has no setting for it.
         api._session.timeout = self._timeout
-        api.heartbeat()
         return api
 
     def disconnect(self) -> None:
@@ -167,10 +168,6 @@ class ChromaServer:
 
 
 def _settings(**options: Any) -> Settings:
-    """Chroma's settings with everything off that would reach for the network or read a file."""
-    options |= {
-        "_env_file": None,
-        "anonymized_telemetry": False,
-        "chroma_otel_collection_endpoint": "",
-    }
-    return Settings(**options)
+    # Left alone, Chroma takes the application's own .env file for its settings.
+    options["_env_file"] = None
+    return Settings(**options, anonymized_telemetry=False)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -148,7 +148,8 @@ class ChromaIndex:
             return
         closing = asyncio.get_running_loop().run_in_executor(worker, self._disconnect)
         worker.shutdown(wait=False)
-        await closing
+        with _translated(self.name, "aclose"):
+            await closing
 
     def _row(self, vector: Vector, operation: str) -> Vector:
         if self._dimension is None:
@@ -227,8 +228,7 @@ class ChromaIndex:
     def _recreate(self) -> None:
         # Deleting row by row takes 2 s for 10,000 rows, this 12 ms.
         assert self._api is not None
-        with suppress(NotFoundError):
-            self._api.delete_collection(self._collection_name)
+        self._api.delete_collection(self._collection_name)
         self._collection = self._resolve()
 
 

@@ -188,9 +188,6 @@ class ResidentIndex:
                 block.discard(key)
             else:
                 block.put(key, item.vector)
-        if len(block) > self._max_vectors:
-            self._too_large.add(partition)
-            return
         blocks.adopt(partition, block)
         self._resident[partition] = None
         self._evict(blocks, {partition})
