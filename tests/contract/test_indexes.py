@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cache_fabric.errors import ConfigurationError
 from cache_fabric.indexes.base import VectorIndex, VectorItem
 from cache_fabric.indexes.chroma import ChromaIndex
 from cache_fabric.indexes.memory import MemoryIndex
 from cache_fabric.indexes.resident import ResidentIndex
+from cache_fabric.testing._index_suite import item_at
 from cache_fabric.testing.indexes import DIMENSION, EMBEDDER, VectorIndexContract
 from cache_fabric.types import Neighbor
 
@@ -121,3 +124,28 @@ async def test_memory_is_given_back_when_vectors_go(partitions: int) -> None:
     tracemalloc.stop()
     assert await index.count() == 1
     assert left < full / 10
+
+
+@pytest.mark.parametrize("max_vectors", [0, -1])
+def test_residency_without_room_is_refused(max_vectors: int) -> None:
+    with pytest.raises(ConfigurationError, match="max_vectors"):
+        ResidentIndex(MemoryIndex(), max_vectors=max_vectors)
+
+
+class SlowIndex(MemoryIndex):
+    async def upsert(self, items: Sequence[VectorItem]) -> None:
+        await asyncio.sleep(0)
+        await super().upsert(items)
+
+
+def test_a_resident_index_serves_several_loops_one_after_the_other() -> None:
+    resident = ResidentIndex(SlowIndex())
+
+    async def write_at_once() -> int:
+        await resident.open(embedder=EMBEDDER, dimension=DIMENSION)
+        await asyncio.gather(*(resident.upsert([item_at(n, f"{n}")]) for n in range(3)))
+        count = await resident.count()
+        await resident.aclose()
+        return count
+
+    assert [asyncio.run(write_at_once()), asyncio.run(write_at_once())] == [3, 3]

@@ -19,7 +19,7 @@ from cache_fabric.instrumentation.events import Event, LookupEvent, StoreEvent
 from cache_fabric.langchain import FabricCache
 
 if TYPE_CHECKING:
-    from tests.langchain.conftest import CountingChat
+    from langchain_host.conftest import CountingChat
 
 MakeChat = Callable[..., "CountingChat"]
 

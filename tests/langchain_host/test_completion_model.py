@@ -10,7 +10,7 @@ from langchain_core.globals import set_llm_cache
 from cache_fabric.langchain import FabricCache
 
 if TYPE_CHECKING:
-    from tests.langchain.conftest import CountingLLM
+    from langchain_host.conftest import CountingLLM
 
 MakeLLM = Callable[..., "CountingLLM"]
 

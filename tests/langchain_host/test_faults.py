@@ -11,7 +11,7 @@ import pytest
 from langchain_core.load import dumps
 from langchain_core.messages import HumanMessage
 
-from cache_fabric import Answer, CacheFabric, ExactOnly, create_cache_fabric
+from cache_fabric import Answer, CacheFabric, ExactOnly, FabricConfig, create_cache_fabric
 from cache_fabric.errors import BackendUnavailable
 from cache_fabric.instrumentation.events import Event, LookupEvent
 from cache_fabric.langchain import FabricCache
@@ -19,7 +19,7 @@ from cache_fabric.langchain._prompt import read_request
 from cache_fabric.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from tests.langchain.conftest import CountingChat
+    from langchain_host.conftest import CountingChat
 
 MakeChat = Callable[..., "CountingChat"]
 
@@ -42,6 +42,7 @@ class BrokenFabric:
     """Raises what nobody expects, also while counting."""
 
     def __init__(self) -> None:
+        self.config = FabricConfig()
         self.sync = self
         self.reasons: list[str] = []
 
@@ -153,9 +154,12 @@ def test_the_answer_to_a_foreign_payload_replaces_it(
     assert chat.calls == 1
 
 
-def test_a_prompt_over_the_limit_is_answered(make_chat: MakeChat, events: list[Event]) -> None:
+@pytest.mark.parametrize("length", [300_000, 3_000_000])
+def test_a_prompt_over_the_limit_is_answered(
+    make_chat: MakeChat, events: list[Event], length: int
+) -> None:
     chat = make_chat()
-    assert chat.invoke("a" * 300_000).content == "Paris."
+    assert chat.invoke("a" * length).content == "Paris."
     (lookup,) = [event for event in events if isinstance(event, LookupEvent)]
     assert lookup.outcome == "bypass"
 

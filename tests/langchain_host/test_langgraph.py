@@ -9,7 +9,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 
 if TYPE_CHECKING:
-    from tests.langchain.conftest import CountingChat
+    from langchain_host.conftest import CountingChat
 
 MakeChat = Callable[..., "CountingChat"]
 

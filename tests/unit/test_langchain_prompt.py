@@ -405,6 +405,14 @@ class TestNotCacheable:
         with pytest.raises(NotCacheable):
             read_request(dumps([HumanMessage("hi")])[:-4], SETTINGS)
 
+    def test_a_prompt_that_is_too_long_is_not_even_parsed(self) -> None:
+        with pytest.raises(NotCacheable, match="over 10 characters"):
+            read_request("[{" + "x" * 10, SETTINGS, max_characters=10)
+
+    def test_settings_that_are_too_long(self) -> None:
+        with pytest.raises(NotCacheable, match="settings over"):
+            read_request("hi", f"[('stop', '{'x' * 2**20}')]")
+
     def test_messages_nested_too_deep(self) -> None:
         deep = '[{"lc": 1, "type": "constructor", "kwargs": ' + '{"a": ' * 100_000
         with pytest.raises(NotCacheable):

@@ -62,7 +62,9 @@ def to_answer(generations: Sequence[Generation], kind: Literal["chat", "completi
     """Return the generations as an `Answer`; one that must not be kept carries its ``error``."""
     try:
         items = [_written(generation) for generation in generations]
-    except (NotCacheable, TypeError, ValueError, RecursionError) as error:
+    except NotCacheable as error:
+        return Answer(payload=None, error=f"not plain data: {error.reason}")
+    except (TypeError, ValueError, RecursionError) as error:
         return Answer(payload=None, error=f"not plain data: {type(error).__name__}")
     flaws = [reason for reason in map(flaw, generations) if reason is not None]
     if kind == "chat" and not all("message" in item for item in items):

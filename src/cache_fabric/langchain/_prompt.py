@@ -51,14 +51,28 @@ _PASSING_EXTRAS = frozenset(
 
 
 def read_request(
-    prompt: str, llm_string: str, *, tenant: str | None = None, user: str | None = None
+    prompt: str,
+    llm_string: str,
+    *,
+    tenant: str | None = None,
+    user: str | None = None,
+    max_characters: int = 2**21,
 ) -> CacheRequest:
     """Return the request that LangChain's two strings stand for.
 
+    Args:
+        prompt: Dumped messages of a chat model, or the prompt of a completion model.
+        llm_string: Settings of the model and of the call.
+        tenant: Whose call it is.
+        user: End user of the call.
+        max_characters: Longer prompts are not even parsed.
+
     Raises:
-        NotCacheable: The strings do not say all that the model is told: a class or an object
-            stands in them by its name or address.
+        NotCacheable: The prompt is too long, or the strings do not say all that the model is
+            told: a class or an object stands in them by its name or address.
     """
+    if len(prompt) > max_characters:
+        raise NotCacheable(f"prompt over {max_characters} characters")
     settings = read_settings(llm_string)
     if settings.refusal is not None:
         raise NotCacheable(settings.refusal)

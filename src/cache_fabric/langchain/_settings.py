@@ -71,6 +71,7 @@ _MODEL_NAMES = (
     "repo_id",
 )
 _UNSTABLE = re.compile(r"<class '|<enum '| at 0x")
+_MOST_CHARACTERS = 2**20
 _HOST = "langchain"  # keeps answers of two hosts apart; no argument of a call has a colon in it
 
 
@@ -91,13 +92,15 @@ class ModelSettings:
     refusal: str | None = None
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def read_settings(llm_string: str) -> ModelSettings:
     """Return the settings that a string stands for; the same string gives the same object."""
+    if len(llm_string) > _MOST_CHARACTERS:
+        return ModelSettings("unknown", (), {}, f"settings over {_MOST_CHARACTERS} characters")
     constructor, text = _split(llm_string)
     built = constructor.get("kwargs", {})
     call = _arguments(text)
-    params: dict[str, Any] = {_HOST: 1}
+    params: dict[str, Any] = {f"{_HOST}:form": 1}
     refusal = None
     if constructor:
         kept = _kept({name: value for name, value in built.items() if not _is_marker(value)})

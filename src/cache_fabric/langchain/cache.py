@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
@@ -17,9 +18,12 @@ from cache_fabric.langchain._answer import read_generations, to_answer
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._prompt import read_request
 from cache_fabric.langchain._settings import read_settings
-from cache_fabric.types import CacheRequest, Hit, LookupResult
+from cache_fabric.types import CacheRequest, Hit, LookupResult, Miss, Ticket
 
 __all__ = ["FabricCache"]
+
+_CHARACTERS_PER_BYTE = 8
+"""Dumped JSON is longer than what it says (escapes, metadata); beyond this it must be too long."""
 
 _log = logging.getLogger("cache_fabric")
 
@@ -62,7 +66,10 @@ class FabricCache(BaseCache):
         """As `lookup`, without blocking the running loop."""
         with self._harmless(llm_string):
             request = self._request(prompt, llm_string)
-            return self._served(request, await self._fabric.lookup(request))
+            result = await self._fabric.lookup(request)
+            if isinstance(result, Miss):
+                self._release_with_task(result.ticket)
+            return self._served(request, result)
         return None
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
@@ -87,8 +94,29 @@ class FabricCache(BaseCache):
         """As `clear`, without blocking the running loop."""
         await self._fabric.clear()
 
+    def _release_with_task(self, ticket: Ticket) -> None:
+        """Give the lease up when the task that looked up ends without an answer.
+
+        LangChain tells a cache nothing of a failed call, but ``abatch`` and ``gather`` run each
+        call in a task of its own: its end is the news, and nobody has to wait for the lease.
+        """
+
+        def release(_: object) -> None:
+            if not ticket.closed:
+                self._fabric.sync.release(ticket)
+
+        task = asyncio.current_task()
+        if task is not None:
+            task.add_done_callback(release)
+
     def _request(self, prompt: str, llm_string: str) -> CacheRequest:
-        return read_request(prompt, llm_string, tenant=self._tenant, user=self._user)
+        return read_request(
+            prompt,
+            llm_string,
+            tenant=self._tenant,
+            user=self._user,
+            max_characters=_CHARACTERS_PER_BYTE * self._fabric.config.max_request_bytes,
+        )
 
     @staticmethod
     def _served(request: CacheRequest, result: LookupResult) -> list[Generation] | None:
