@@ -13,5 +13,7 @@ pytest.register_assert_rewrite(
     "cache_fabric.testing._store_cache_half",
     "cache_fabric.testing._store_record_half",
     "cache_fabric.testing.indexes",
+    "cache_fabric.testing._index_search_half",
+    "cache_fabric.testing._index_suite",
     "cache_fabric.testing.embedders",
 )
