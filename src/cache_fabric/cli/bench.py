@@ -13,13 +13,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cache_fabric.bench.contexts import context_reads, publish_to_seen
 from cache_fabric.bench.hits import exact_hits, semantic_hits
 from cache_fabric.bench.timing import Row
 from cache_fabric.cli._fabric import JsonOption, fail, print_json
 
 __all__ = ["bench"]
 
-_BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"exact": exact_hits, "semantic": semantic_hits}
+_BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "exact": exact_hits,
+    "semantic": semantic_hits,
+    "contexts": context_reads,
+    "publish": publish_to_seen,
+}
 
 
 def bench(
