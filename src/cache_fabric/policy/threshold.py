@@ -20,7 +20,7 @@ class Threshold:
 
     The default is measured with the bundled embedder on the open evaluation streams, where the
     guard does most of the work: 0.80 keeps at least 93 % of the right paraphrase hits that 0.60
-    would serve and drops up to 40 % of its wrong ones. Other embedders have other scales.
+    would serve and drops up to two fifths of its wrong ones. Other embedders have other scales.
 
     Args:
         similarity: Lowest cosine similarity that may be served, above 0 and at most 1.
