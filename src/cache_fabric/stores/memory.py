@@ -9,6 +9,7 @@ up and no single write pays for all of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import OrderedDict, deque
@@ -53,7 +54,7 @@ class MemoryStore:
         self._records: dict[str, Record] = {}
         self._log: deque[Change] = deque(maxlen=log_limit)
         self._head = 0
-        self._waiters: set[asyncio.Event] = set()
+        self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._closed = False
 
     @classmethod
@@ -136,7 +137,8 @@ class MemoryStore:
         self._check_open("wait")
         # An event of this call's own: one that outlives it would be bound to the first loop.
         woken = asyncio.Event()
-        self._waiters.add(woken)
+        waiter = (asyncio.get_running_loop(), woken)
+        self._waiters.add(waiter)
         try:
             async with asyncio.timeout(timeout):
                 while self._head <= after:
@@ -146,7 +148,7 @@ class MemoryStore:
         except TimeoutError:
             return False
         finally:
-            self._waiters.discard(woken)
+            self._waiters.discard(waiter)
         return True
 
     async def aclose(self) -> None:
@@ -186,5 +188,7 @@ class MemoryStore:
                 self._cache.move_to_end(key)
 
     def _wake_waiters(self) -> None:
-        for waiter in self._waiters:
-            waiter.set()
+        for loop, woken in list(self._waiters):
+            # Two fabrics that share the store may wait on two loops.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(woken.set)

@@ -1,0 +1,290 @@
+"""A store in Redis: one server, sentinels or a cluster; Redis 6.2 or newer, Valkey, no modules.
+
+Two halves, two promises. A cache entry always has a time to live in Redis: one that shall live for
+ever gets ten years, so that ``volatile-lru`` may evict it. A record never has one, so no policy but
+``allkeys-*`` can evict it, and `open` refuses those.
+
+How long it lasts is up to the server: with ``appendonly yes`` an acknowledged commit survives the
+death of the server's process, with ``appendfsync always`` a power cut; replicas are asynchronous,
+so a failover may lose the newest commits, and revisions then go on from the promoted replica's.
+
+`wait` is a blocking read of the change log from a revision on. The server checks and subscribes in
+one step, so there is no moment in which a commit could be missed, and after a broken connection
+the same read simply starts again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from cache_fabric.errors import (
+    BackendTimeout,
+    BackendUnavailable,
+    ConfigurationError,
+    MissingExtraError,
+)
+
+try:
+    from cache_fabric.stores import _redis_scripts as scripts
+except ModuleNotFoundError as error:
+    raise MissingExtraError("redis", "the Redis store") from error
+
+from cache_fabric.stores._redis_checks import check_client, check_server, longest_block
+from cache_fabric.stores._redis_entries import assignment, existing, pipelined, values
+from cache_fabric.stores._redis_errors import BACKEND
+from cache_fabric.stores._redis_keys import Layout, encoded
+from cache_fabric.stores._redis_links import (
+    PATIENT,
+    WATCH,
+    Client,
+    Link,
+    Patience,
+    connect,
+    pause,
+)
+from cache_fabric.stores._redis_urls import Place
+from cache_fabric.stores.base import Changes, Record, Write
+
+if TYPE_CHECKING:
+    from cache_fabric.stores._embedded_server import EmbeddedServer
+
+__all__ = ["RedisStore"]
+
+
+class RedisStore:
+    """Bytes by key in Redis; any number of stores and processes may share a namespace.
+
+    Args:
+        url: A form of `Place.of`, or ``embedded:///folder`` for a server that needs no
+            installation (`EmbeddedServer`).
+        namespace: Stores of one server and namespace see the same keys, others never do.
+        client: In place of ``url``: a ``redis.asyncio.Redis`` or ``RedisCluster``. It is used as
+            it is, with its own timeouts, and never closed.
+        log_limit: How many changes the log keeps.
+        request_timeout: Seconds that `get` and `get_many` may take in all.
+
+    Raises:
+        ConfigurationError: An argument is not usable; the message names it.
+    """
+
+    name = BACKEND
+
+    def __init__(
+        self,
+        url: str | None = None,
+        namespace: str = "default",
+        *,
+        client: Client | None = None,
+        log_limit: int = 100_000,
+        request_timeout: float = 0.1,
+    ) -> None:
+        if (url is None) == (client is None):
+            raise ConfigurationError("client: expected either a url or a client")
+        if client is not None:
+            check_client(client)
+        if log_limit < 1:
+            raise ConfigurationError(f"log_limit: expected a number above 0, got {log_limit}")
+        self.namespace = namespace
+        self._place = None if url is None else _place(url)
+        self._client = client
+        self._log_limit = log_limit
+        self._request = Patience.of_request(request_timeout)
+        self._layout = Layout.of(namespace)
+        self._links: tuple[Link, Link, Link] | None = None
+        self._opened = AsyncExitStack()
+        self._waits: set[asyncio.Timeout] = set()
+        self._block = longest_block(client)
+        self._closed = False
+
+    @classmethod
+    def from_url(cls, url: str, namespace: str) -> RedisStore:
+        """As the constructor; connects nothing."""
+        return cls(url, namespace)
+
+    async def open(self) -> None:
+        """Connect, and check that the server is one that can keep records.
+
+        Raises:
+            ConfigurationError: The server is older than 6.2, or evicts what has no time to live.
+            BackendError: Nothing answers, or the login is refused.
+        """
+        if self._closed:
+            raise self._unusable("open", "closed; make a new one")
+        if self._links is not None:
+            return
+        try:
+            place, address = await self._located()
+            fast, patient, watch = (
+                Link(self._connected(place, patience), address, patience)
+                for patience in (self._request, PATIENT, WATCH)
+            )
+            await check_server(patient, address)
+        except BaseException:
+            await self._disconnect()
+            raise
+        self._links = fast, patient, watch
+
+    async def get(self, key: str) -> bytes | None:
+        entry = self._layout.entry(key)
+        value: bytes | None = await self._fast("get").call("get", lambda client: client.get(entry))
+        return value
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        entries = [self._layout.entry(key) for key in keys]
+        return await values(self._fast("get_many"), "get_many", entries)
+
+    async def set_many(self, writes: Sequence[Write]) -> None:
+        last = {write.key: write for write in writes}.values()
+        commands = [assignment(self._layout, write) for write in last]
+        await pipelined(self._patient("set_many"), "set_many", commands)
+
+    async def delete(self, keys: Sequence[str]) -> int:
+        commands = [("UNLINK", self._layout.entry(key)) for key in keys]
+        return sum(await pipelined(self._patient("delete"), "delete", commands))
+
+    async def scan(self, prefix: str) -> AsyncIterator[tuple[str, bytes]]:
+        link = self._patient("scan")
+        async for entries in existing(link, "scan", self._layout, prefix):
+            for entry, value in zip(entries, await values(link, "scan", entries), strict=True):
+                if value is not None:
+                    yield self._layout.key(entry), value
+
+    async def clear(self, prefix: str) -> int:
+        link = self._patient("clear")
+        cleared = 0
+        async for entries in existing(link, "clear", self._layout, prefix):
+            commands = [("UNLINK", entry) for entry in entries]
+            cleared += sum(await pipelined(link, "clear", commands))
+        return cleared
+
+    async def read(self, keys: Sequence[str]) -> list[Record | None]:
+        link = self._patient("read")
+        if not keys:
+            return []
+        fields = [encoded(key) for key in keys]
+        stored = await link.call("read", lambda client: client.hmget(self._layout.records, fields))
+        return [scripts.record(key, value) for key, value in zip(keys, stored, strict=True)]
+
+    async def records(self, prefix: str) -> list[Record]:
+        """As the protocol says; more than 500 come in pages, each as of a moment of its own."""
+        found: list[Record] = []
+        while page := await self._records_page(prefix, found[-1].key if found else None):
+            found += page
+        return found
+
+    async def commit(
+        self, writes: Sequence[Write], *, note: bytes, expect: Mapping[str, int] | None = None
+    ) -> int:
+        commit = scripts.Commit(writes, note, expect or {})
+        return await self._patient("commit").call(
+            "commit", lambda client: commit.run(client, self._layout, self._log_limit)
+        )
+
+    async def changes(self, after: int, limit: int = 1000) -> Changes:
+        return await self._patient("changes").call(
+            "changes", lambda client: scripts.changes(client, self._layout, after, limit)
+        )
+
+    async def wait(self, after: int, timeout: float) -> bool:
+        """As the protocol says; raises `BackendUnavailable` if the server is gone at the end."""
+        link = self._usable("wait")[2]
+        deadline = asyncio.get_running_loop().time() + timeout
+        try:
+            async with asyncio.timeout(None) as until_closed:
+                self._waits.add(until_closed)
+                try:
+                    return await self._appended(link, after, deadline)
+                finally:
+                    self._waits.discard(until_closed)
+        except TimeoutError as error:
+            if self._closed:
+                raise self._unusable("wait", "closed; make a new one") from error
+            raise
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for until_closed in self._waits:
+            until_closed.reschedule(0)
+        await self._disconnect()
+
+    async def _records_page(self, prefix: str, after: str | None) -> list[Record]:
+        return await self._patient("records").call(
+            "records", lambda client: scripts.records_page(client, self._layout, prefix, after)
+        )
+
+    async def _appended(self, link: Link, after: int, deadline: float) -> bool:
+        now = asyncio.get_running_loop().time
+        failures = 0
+        while True:
+            remaining = deadline - now()
+            try:
+                if await self._read_blocking(link, after, min(remaining, self._block)):
+                    return True
+                failures = 0
+            except (BackendUnavailable, BackendTimeout):
+                remaining = deadline - now()
+                if remaining <= 0:
+                    raise
+                failures += 1
+                await pause(failures, remaining)
+            else:
+                if now() >= deadline:
+                    return False
+
+    async def _read_blocking(self, link: Link, after: int, seconds: float) -> bool:
+        # BLOCK 0 would be for ever. One item is enough to know that there is one.
+        block = ["BLOCK", max(1, round(seconds * 1000))] if seconds > 0 else []
+        from_id = f"{max(after, 0)}-0"
+        command = ["XREAD", "COUNT", 1, *block, "STREAMS", self._layout.log, from_id]
+        return bool(await link.call("wait", lambda client: client.execute_command(*command)))
+
+    async def _located(self) -> tuple[Place, str]:
+        if self._place is None:
+            return Place(), "the Redis of the client that was passed in"
+        if isinstance(self._place, Place):
+            return self._place, self._place.address
+        # First to come, last to go.
+        self._opened.push_async_callback(self._place.release)
+        return await self._place.join()
+
+    def _connected(self, place: Place, patience: Patience) -> Client:
+        if self._client is not None:
+            return self._client
+        client, close = connect(place, patience)
+        self._opened.push_async_callback(close)
+        return client
+
+    async def _disconnect(self) -> None:
+        self._links = None
+        await self._opened.aclose()
+
+    def _fast(self, operation: str) -> Link:
+        return self._usable(operation)[0]
+
+    def _patient(self, operation: str) -> Link:
+        return self._usable(operation)[1]
+
+    def _usable(self, operation: str) -> tuple[Link, Link, Link]:
+        if self._closed:
+            raise self._unusable(operation, "closed; make a new one")
+        if self._links is None:
+            raise self._unusable(operation, "not open; call open()")
+        return self._links
+
+    def _unusable(self, operation: str, state: str) -> BackendUnavailable:
+        return BackendUnavailable(self.name, operation, f"the store is {state}")
+
+
+def _place(url: str) -> Place | EmbeddedServer:
+    scheme, _, folder = url.partition("://")
+    if scheme != "embedded":
+        return Place.of(url)
+    # Imported here: it needs the locks and sockets of Unix.
+    from cache_fabric.stores._embedded_server import EmbeddedServer
+
+    return EmbeddedServer(folder)
