@@ -35,7 +35,6 @@ from cache_fabric.errors import ValidationError
 __all__ = [
     "DemoData",
     "Group",
-    "Oracle",
     "Question",
     "Trap",
     "demo_stream",
@@ -105,29 +104,6 @@ class Question:
     app: str
     system_prompt: str
     kind: Kind
-
-
-class Oracle:
-    """Says of a served answer whether it was the right one.
-
-    Raises ``ValidationError`` for a stream that cannot be judged: two groups with one answer, or
-    one group with two answers.
-    """
-
-    def __init__(self, stream: Iterable[Question]) -> None:
-        self._group_of: dict[str, str] = {}
-        answers: dict[str, str] = {}
-        for question in stream:
-            group, answer = question.group, question.answer
-            owner = self._group_of.setdefault(answer, group)
-            if owner != group:
-                raise ValidationError("stream", f"groups {owner!r} and {group!r} share one answer")
-            if answers.setdefault(group, answer) != answer:
-                raise ValidationError("stream", f"group {group!r} has two answers")
-
-    def right(self, question: Question, served_answer: str) -> bool:
-        """True if the answer is that of the question's group; an unknown answer never is."""
-        return self._group_of.get(served_answer) == question.group
 
 
 def load_demo() -> DemoData:

@@ -15,7 +15,6 @@ that replaces a standard test is an error where it is defined, unless the replac
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -24,6 +23,7 @@ import pytest
 import pytest_asyncio
 
 from cache_fabric.embedders.base import Embedder, unit_rows
+from cache_fabric.testing._guarded import refuse_weakening
 
 __all__ = ["EmbedderContract"]
 
@@ -59,16 +59,7 @@ class EmbedderContract:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        weakened = [
-            name
-            for name in dir(EmbedderContract)
-            if name.startswith("test_") and not _is_standard_or_explained(cls, name)
-        ]
-        if weakened:
-            raise TypeError(
-                f"{cls.__name__} replaces standard tests of the embedder contract: {weakened}. "
-                'Mark a known failure with @pytest.mark.xfail(reason="...") instead.'
-            )
+        refuse_weakening(cls, EmbedderContract, "embedder")
 
     @pytest_asyncio.fixture
     async def opened(self, embedder: Embedder) -> AsyncIterator[Embedder]:
@@ -172,11 +163,3 @@ class EmbedderContract:
         await opened.aclose()
         await opened.open()
         assert np.allclose(await opened.embed(QUESTIONS), before, atol=1e-4)
-
-
-def _is_standard_or_explained(cls: type, name: str) -> bool:
-    test = inspect.getattr_static(cls, name)
-    if test is inspect.getattr_static(EmbedderContract, name):
-        return True
-    marks = getattr(test, "pytestmark", [])
-    return any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in marks)

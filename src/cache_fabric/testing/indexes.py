@@ -20,7 +20,6 @@ a standard test is an error where it is defined, unless the replacement is marke
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -29,6 +28,7 @@ import pytest
 
 from cache_fabric.errors import BackendError, BackendUnavailable, ConfigurationError
 from cache_fabric.indexes.base import VectorIndex, VectorItem
+from cache_fabric.testing._guarded import refuse_weakening
 from cache_fabric.testing._index_search_half import SearchHalf
 from cache_fabric.testing._index_suite import DIMENSION, EMBEDDER, direction, found, item_at
 
@@ -57,16 +57,7 @@ class VectorIndexContract(SearchHalf):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        weakened = [
-            name
-            for name in dir(VectorIndexContract)
-            if name.startswith("test_") and not _is_standard_or_explained(cls, name)
-        ]
-        if weakened:
-            raise TypeError(
-                f"{cls.__name__} replaces standard tests of the index contract: {weakened}. "
-                'Mark a known failure with @pytest.mark.xfail(reason="...") instead.'
-            )
+        refuse_weakening(cls, VectorIndexContract, "index")
 
     async def test_it_is_an_index(self, index: VectorIndex) -> None:
         assert isinstance(index, VectorIndex)
@@ -219,11 +210,3 @@ class VectorIndexContract(SearchHalf):
     async def test_closing_twice_is_fine(self, index: VectorIndex) -> None:
         await index.aclose()
         await index.aclose()
-
-
-def _is_standard_or_explained(cls: type, name: str) -> bool:
-    test = inspect.getattr_static(cls, name)
-    if test is inspect.getattr_static(VectorIndexContract, name):
-        return True
-    marks = getattr(test, "pytestmark", [])
-    return any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in marks)

@@ -21,7 +21,6 @@ replaces a standard test is an error where it is defined, unless the replacement
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -32,6 +31,7 @@ import pytest_asyncio
 
 from cache_fabric.errors import BackendUnavailable
 from cache_fabric.stores.base import Store, Write
+from cache_fabric.testing._guarded import refuse_weakening
 from cache_fabric.testing._store_cache_half import CacheHalf
 from cache_fabric.testing._store_record_half import RecordHalf
 from cache_fabric.testing._store_suite import ManualClock, OpenStore
@@ -72,16 +72,7 @@ class StoreContract(CacheHalf, RecordHalf):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        weakened = [
-            name
-            for name in dir(StoreContract)
-            if name.startswith("test_") and not _is_standard_or_explained(cls, name)
-        ]
-        if weakened:
-            raise TypeError(
-                f"{cls.__name__} replaces standard tests of the store contract: {weakened}. "
-                'Mark a known failure with @pytest.mark.xfail(reason="...") instead.'
-            )
+        refuse_weakening(cls, StoreContract, "store")
 
     @pytest.fixture
     def clock(self) -> ManualClock:
@@ -167,11 +158,3 @@ class StoreContract(CacheHalf, RecordHalf):
 
 async def _scanned(store: Store) -> list[tuple[str, bytes]]:
     return [item async for item in store.scan("")]
-
-
-def _is_standard_or_explained(cls: type, name: str) -> bool:
-    test = inspect.getattr_static(cls, name)
-    if test is inspect.getattr_static(StoreContract, name):
-        return True
-    marks = getattr(test, "pytestmark", [])
-    return any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in marks)
