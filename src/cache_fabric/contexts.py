@@ -20,15 +20,9 @@ import msgspec
 
 from cache_fabric import codec
 from cache_fabric.context_rules import Head, Rollback, Step
+from cache_fabric.context_view import changes_of, entry_of, was_missed
 from cache_fabric.errors import BackendUnavailable, CacheFabricError, NotFound, ValidationError
-from cache_fabric.live_contexts import (
-    HEADS,
-    TRIMMED,
-    VERSIONS,
-    LiveContexts,
-    changes_of,
-    entry_of,
-)
+from cache_fabric.live_contexts import HEADS, MISSED, VERSIONS, LiveContexts
 from cache_fabric.part import Part
 from cache_fabric.records import ContextChange, ContextEntry, Resync
 from cache_fabric.scopes import Owner
@@ -163,8 +157,8 @@ class Contexts:
         """Return what changed after a revision, waiting a little for it, and where to go on."""
         await self.live.wait(after, _WAIT)
         page = await self._records.changes(after, _PAGE)
-        if after < page.floor:
-            return [Resync(revision=page.head, reason=TRIMMED)], page.head
+        if was_missed(page, after):
+            return [Resync(revision=page.head, reason=MISSED)], page.head
         seen = tuple(owner.prefix(level) + prefix for level in owner.levels())
         found: list[ContextChange | Resync] = []
         for change in page.items:

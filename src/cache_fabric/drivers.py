@@ -24,6 +24,18 @@ __all__ = ["make_embedder", "make_index", "make_store", "scheme_of"]
 STORES = {
     "memory": "cache_fabric.stores.memory:MemoryStore.from_url",
     "sqlite": "cache_fabric.stores.sqlite:SqliteStore.from_url",
+    **dict.fromkeys(
+        (
+            "redis",
+            "rediss",
+            "redis+sentinel",
+            "rediss+sentinel",
+            "redis+cluster",
+            "rediss+cluster",
+            "embedded",
+        ),
+        "cache_fabric.stores.redis:RedisStore.from_url",
+    ),
 }
 INDEXES = {
     "memory": "cache_fabric.indexes.memory:MemoryIndex.from_url",

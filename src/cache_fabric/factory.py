@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["create_cache_fabric", "resolve_fabric_from_env"]
 
 DEFAULT_PATH = ".cache_fabric"
+DEFAULT_REDIS = "redis://"  # localhost:6379, and the store says so when nothing answers there
 _SEED_NAMES = {  # the seed's option: ours
     "prefix": "namespace",
     "collection_name": "namespace",
     "embedding_fn": "embedder",
     "similarity_threshold": "policy",
+    "redis_url": "url",
 }
 
 
@@ -46,9 +48,15 @@ def _local(options: Mapping[str, Any]) -> tuple[str, str]:
     return f"sqlite://{folder / 'fabric.db'}", f"chroma://{folder / 'chroma'}"
 
 
+def _redis(options: Mapping[str, Any]) -> tuple[str, str]:
+    url = options.get("url") or os.environ.get("REDIS_URL") or DEFAULT_REDIS
+    return url, "memory"
+
+
 PRESETS = {
     "memory": _Preset(lambda _: ("memory", "memory")),
     "local": _Preset(_local, frozenset({"path"})),
+    "redis": _Preset(_redis, frozenset({"url"})),
 }
 _OPTIONS = ("store", "index", "embedder", "policy", "namespace", "ttl", "config", "prices", "hooks")
 
@@ -57,11 +65,14 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
     """Return a fabric; nothing connects before its first use or ``open``.
 
     Args:
-        backend: A preset: ``"memory"`` (this process only) or ``"local"`` (SQLite and embedded
-            Chroma in a folder).
+        backend: A preset: ``"memory"`` (this process only), ``"local"`` (SQLite and embedded
+            Chroma in a folder) or ``"redis"`` (shared).
         **options:
             path: Folder of ``local``, default ``.cache_fabric``.
-            store: URL (``memory``, ``sqlite:///file.db``) or a `Store` object.
+            url: Of ``redis``: ``redis://``, ``rediss://``, ``redis+sentinel://``,
+                ``redis+cluster://`` or ``embedded:///folder``; default ``REDIS_URL``, else
+                localhost:6379.
+            store: URL (``memory``, ``sqlite:///file.db``, a Redis one) or a `Store` object.
             index: URL (``memory``, ``chroma:///folder``, ``chroma+http://host:8000``) or a
                 `VectorIndex` object.
             embedder: ``"wordllama"`` (default), ``"onnx:/folder"``, ``"litellm:model"``, a
@@ -72,7 +83,8 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
             config: Every other limit, as a `FabricConfig`.
             prices: A `PriceTable`, or prices that override it by model.
             hooks: Functions that hear every event.
-            prefix, collection_name, embedding_fn, similarity_threshold: The seed's names.
+            prefix, collection_name, embedding_fn, similarity_threshold, redis_url: The seed's
+                names.
 
     Raises:
         ConfigurationError: An unknown backend, option or URL scheme, or a path that cannot be

@@ -13,62 +13,27 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from cache_fabric import codec
-from cache_fabric.context_rules import Body, Head, advance, digest
-from cache_fabric.errors import BackendError, CacheFabricError
+from cache_fabric.context_rules import Body, Head, advance
+from cache_fabric.context_view import View, changes_of, items_of, was_missed
+from cache_fabric.errors import CacheFabricError
 from cache_fabric.part import Degraded, Part
-from cache_fabric.records import ContextChange, ContextEntry, Freshness, Resync
-from cache_fabric.scopes import Owner
-from cache_fabric.stores.base import Change, Changes, Store
-from cache_fabric.types import ContextScope
+from cache_fabric.records import Freshness, Resync
+from cache_fabric.stores.base import Changes, Store
 
-__all__ = ["HEADS", "TRIMMED", "VERSIONS", "LiveContexts", "View", "changes_of", "entry_of"]
+__all__ = ["HEADS", "MISSED", "VERSIONS", "Listener", "LiveContexts"]
 
 HEADS = "c/"
 VERSIONS = "v/"
-TRIMMED = "the change log was trimmed"
+MISSED = "the change log was trimmed or went back"
 _HEARTBEAT = 1.0  # seconds; how often a quiet log is known to be quiet
 _LONGEST_PAUSE = 2.0
 _log = logging.getLogger("cache_fabric")
 Listener = Callable[[str, Any], object]
-
-
-class View:
-    """All contexts at one revision.
-
-    Attributes:
-        heads: Head and revision of its last change, by path.
-        entries: What most reads want: current versions that neither expire nor are deleted.
-        texts: Paths that ever had a text, with the behaviour it had there, by digest.
-    """
-
-    def __init__(
-        self, revision: int, heads: dict[str, tuple[Head, int]], freshness: Freshness
-    ) -> None:
-        self.revision = revision
-        self.heads = heads
-        self.entries: dict[str, ContextEntry] = {}
-        self.texts: dict[str, list[tuple[str, int]]] = {}
-        for path, (head, changed) in heads.items():
-            if not head.body.deleted and head.body.expires is None:
-                self.entries[path] = entry_of(head.body, changed, head, freshness)
-            for mark, behaviour in head.texts.items():
-                self.texts.setdefault(mark, []).append((path, behaviour))
-
-    def known(self, text: str, owner: Owner) -> tuple[str, int] | None:
-        """Return path and behaviour of the context that has, or had, this text."""
-        found = self.texts.get(digest(text)) if self.texts else None
-        for scope in owner.levels() if found else ():
-            prefix = owner.prefix(scope)
-            for path, behaviour in sorted(found or ()):
-                if path.startswith(prefix):
-                    return path, behaviour
-        return None
 
 
 class LiveContexts:
@@ -88,6 +53,7 @@ class LiveContexts:
         self._records = records
         self._secret = secret
         self._following: asyncio.Task[None] | None = None
+        self._stopped = False
         self._applying = asyncio.Lock()
         self._advanced = asyncio.Event()
 
@@ -137,9 +103,11 @@ class LiveContexts:
 
     async def stop(self) -> None:
         """End the task that follows the log."""
-        if self._following is not None:
+        self._stopped = True
+        while self._following is not None and not self._following.done():
+            # A client library may swallow one cancellation (asyncio.wait_for did, before 3.12).
             self._following.cancel()
-            await asyncio.wait([self._following])
+            await asyncio.wait([self._following], timeout=0.1)
 
     def tell(self, event: str, value: Any) -> None:
         """Call the listeners of an event; one that raises is logged."""
@@ -151,7 +119,7 @@ class LiveContexts:
 
     async def _follow(self) -> None:
         failures = 0
-        while True:
+        while not self._stopped:
             try:
                 async with self._applying:
                     applied = await self._apply_page()
@@ -169,9 +137,9 @@ class LiveContexts:
         """Apply what the log holds after the view; returns False when there was nothing."""
         assert self.view is not None
         page = await self._records.changes(self.view.revision)
-        if page.floor > self.view.revision:
+        if was_missed(page, self.view.revision):
             await self._snapshot()
-            self.tell("changed", Resync(revision=page.head, reason=TRIMMED))
+            self.tell("changed", Resync(revision=page.head, reason=MISSED))
             return True
         if not page.items:
             return False
@@ -180,7 +148,7 @@ class LiveContexts:
 
     async def _apply(self, page: Changes) -> None:
         assert self.view is not None
-        items = [(c, item) for c in page.items for item in _items(c, self._secret)]
+        items = [(c, item) for c in page.items for item in items_of(c, self._secret)]
         written = [(i["path"], i["version"]) for _, i in items if i["op"] != "label"]
         bodies = dict(zip(written, await self.bodies(written), strict=True))
         heads = dict(self.view.heads)
@@ -230,59 +198,3 @@ class LiveContexts:
 
     def _body(self, data: bytes) -> Body:
         return msgspec.convert(codec.unpack(data, self._secret), Body)
-
-
-def entry_of(
-    body: Body,
-    revision: int,
-    head: Head | None,
-    freshness: Freshness,
-    looked_at: tuple[ContextScope, ...] = (),
-) -> ContextEntry:
-    """Return a version as callers read it."""
-    labels = () if head is None else sorted(n for n, v in head.labels.items() if v == body.version)
-    return ContextEntry(
-        key=body.key,
-        value=body.value,
-        scope=ContextScope(body.scope),
-        version=body.version,
-        behaviour=body.behaviour,
-        revision=revision,
-        timestamp=datetime.fromtimestamp(body.at, UTC),
-        metadata=body.metadata,
-        author=body.author,
-        message=body.message,
-        labels=tuple(labels),
-        change=body.change,
-        deleted=body.deleted,
-        looked_at=looked_at,
-        freshness=freshness,
-    )
-
-
-def changes_of(
-    change: Change, secret: bytes, paths: tuple[str, ...] = ("",)
-) -> list[ContextChange]:
-    """Return the keys that one revision changed, of those whose path starts with one of these."""
-    items = [item for item in _items(change, secret) if item["path"].startswith(paths)]
-    return [
-        ContextChange(
-            revision=change.revision,
-            at=datetime.fromtimestamp(change.at, UTC),
-            scope=ContextScope(item["scope"]),
-            last=item is items[-1],
-            **{name: item[name] for name in _SHOWN},
-        )
-        for item in items
-    ]
-
-
-_SHOWN = ("op", "key", "version", "behaviour", "before", "label", "author", "message")
-
-
-def _items(change: Change, secret: bytes) -> list[dict[str, Any]]:
-    try:
-        items: list[dict[str, Any]] = codec.unpack(change.note, secret)["items"]
-    except (KeyError, TypeError) as error:
-        raise BackendError("change log", "read", "a note that is not a context change") from error
-    return items

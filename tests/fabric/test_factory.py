@@ -22,10 +22,14 @@ from cache_fabric.stores.memory import MemoryStore
 @pytest.mark.parametrize(
     ("backend", "options", "named"),
     [
-        ("galaxy", {}, "backend: unknown 'galaxy', expected one of memory, local"),
+        ("galaxy", {}, "backend: unknown 'galaxy', expected one of memory, local, redis"),
         ("memory", {"colour": 1}, "colour: unknown option of backend 'memory', expected one of"),
         ("memory", {"path": "x"}, "path: unknown option"),
-        ("memory", {"store": "mongodb://x"}, "store: unknown 'mongodb', expected one of memory"),
+        (
+            "memory",
+            {"store": "mongodb://x"},
+            "store: unknown 'mongodb', expected one of",
+        ),
         ("memory", {"index": "faiss"}, "index: unknown 'faiss', expected one of chroma"),
         ("memory", {"embedder": "bert"}, "embedder: unknown 'bert'"),
         ("memory", {"embedder": 7}, "embedder: expected a name"),

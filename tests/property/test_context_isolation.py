@@ -37,7 +37,7 @@ async def test_random_operations_of_two_tenants_never_meet() -> None:
         for number in range(OPERATIONS):
             tenant, user = rng.choice(("acme", "globex")), rng.choice(("ann", "bob"))
             key, scope = rng.choice(KEYS), rng.choice(SCOPES)
-            owner: dict[str, str] = {} if scope is ContextScope.GLOBAL else {"tenant": tenant}
+            owner: dict[str, Any] = {} if scope is ContextScope.GLOBAL else {"tenant": tenant}
             if scope is ContextScope.USER:
                 owner["user"] = user
             where = (place(scope, tenant, user), key)

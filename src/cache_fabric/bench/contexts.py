@@ -120,7 +120,7 @@ def _row(name: str, times: list[float], base: float | None = None, bar: str = ""
 async def _agent(url: str) -> None:
     fabric = create_cache_fabric("memory", store=url)
 
-    def seen(event: str, change: object) -> None:
+    def seen(*_: object) -> None:
         at = time.time()
         entry = fabric._life().contexts.live.view.entries["global\x1f" + _KEY]  # type: ignore[union-attr]
         print(json.dumps({"version": entry.version, "at": at}), flush=True)

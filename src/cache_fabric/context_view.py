@@ -1,0 +1,114 @@
+"""What readers see of contexts: the view at one revision, entries, and changes. No I/O."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from cache_fabric import codec
+from cache_fabric.context_rules import Body, Head, digest
+from cache_fabric.errors import BackendError
+from cache_fabric.records import ContextChange, ContextEntry, Freshness
+from cache_fabric.scopes import Owner
+from cache_fabric.stores.base import Change, Changes
+from cache_fabric.types import ContextScope
+
+__all__ = ["View", "changes_of", "entry_of", "items_of", "was_missed"]
+
+
+class View:
+    """All contexts at one revision.
+
+    Attributes:
+        heads: Head and revision of its last change, by path.
+        entries: What most reads want: current versions that neither expire nor are deleted.
+        texts: Paths that ever had a text, with the behaviour it had there, by digest.
+    """
+
+    def __init__(
+        self, revision: int, heads: dict[str, tuple[Head, int]], freshness: Freshness
+    ) -> None:
+        self.revision = revision
+        self.heads = heads
+        self.entries: dict[str, ContextEntry] = {}
+        self.texts: dict[str, list[tuple[str, int]]] = {}
+        for path, (head, changed) in heads.items():
+            if not head.body.deleted and head.body.expires is None:
+                self.entries[path] = entry_of(head.body, changed, head, freshness)
+            for mark, behaviour in head.texts.items():
+                self.texts.setdefault(mark, []).append((path, behaviour))
+
+    def known(self, text: str, owner: Owner) -> tuple[str, int] | None:
+        """Return path and behaviour of the context that has, or had, this text."""
+        found = self.texts.get(digest(text)) if self.texts else None
+        for scope in owner.levels() if found else ():
+            prefix = owner.prefix(scope)
+            for path, behaviour in sorted(found or ()):
+                if path.startswith(prefix):
+                    return path, behaviour
+        return None
+
+
+def was_missed(page: Changes, after: int) -> bool:
+    """Return whether a reader has to start anew: its place was trimmed, or the log went back.
+
+    The head of a Redis can go back by a fail-over to a replica that had not seen the last commits.
+    """
+    return page.floor > after or page.head < after
+
+
+def entry_of(
+    body: Body,
+    revision: int,
+    head: Head | None,
+    freshness: Freshness,
+    looked_at: tuple[ContextScope, ...] = (),
+) -> ContextEntry:
+    """Return a version as callers read it."""
+    labels = () if head is None else sorted(n for n, v in head.labels.items() if v == body.version)
+    return ContextEntry(
+        key=body.key,
+        value=body.value,
+        scope=ContextScope(body.scope),
+        version=body.version,
+        behaviour=body.behaviour,
+        revision=revision,
+        timestamp=datetime.fromtimestamp(body.at, UTC),
+        metadata=body.metadata,
+        author=body.author,
+        message=body.message,
+        labels=tuple(labels),
+        change=body.change,
+        deleted=body.deleted,
+        looked_at=looked_at,
+        freshness=freshness,
+    )
+
+
+def changes_of(
+    change: Change, secret: bytes, paths: tuple[str, ...] = ("",)
+) -> list[ContextChange]:
+    """Return the keys that one revision changed, of those whose path starts with one of these."""
+    items = [item for item in items_of(change, secret) if item["path"].startswith(paths)]
+    return [
+        ContextChange(
+            revision=change.revision,
+            at=datetime.fromtimestamp(change.at, UTC),
+            scope=ContextScope(item["scope"]),
+            last=item is items[-1],
+            **{name: item[name] for name in _SHOWN},
+        )
+        for item in items
+    ]
+
+
+_SHOWN = ("op", "key", "version", "behaviour", "before", "label", "author", "message")
+
+
+def items_of(change: Change, secret: bytes) -> list[dict[str, Any]]:
+    """Return the keys of one revision as the writer noted them."""
+    try:
+        items: list[dict[str, Any]] = codec.unpack(change.note, secret)["items"]
+    except (KeyError, TypeError) as error:
+        raise BackendError("change log", "read", "a note that is not a context change") from error
+    return items
