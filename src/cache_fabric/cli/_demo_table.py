@@ -34,10 +34,11 @@ def show_result(result: dict[str, Any], console: Console) -> None:
 
 def _rows(result: dict[str, Any]) -> list[tuple[str, str, str] | None]:
     requests = result["requests"]
+    repeats = f"{result['repeats_answered_right']} of {result['repeats']} exact repeats"
     paraphrases = f"{result['paraphrases_answered_right']} of {result['paraphrases']} paraphrases"
     return [
         ("requests", f"{requests:,}", _model(result)),
-        ("exact hits", f"{result['exact_hits']:,}", f"{result['repeats']} exact repeats asked"),
+        ("exact hits", f"{result['exact_hits']:,}", f"{repeats} answered right"),
         ("semantic hits", f"{result['semantic_hits']:,}", f"{paraphrases} answered right"),
         ("refused near misses", f"{result['refused_near_misses']:,}", f"{result['traps']} traps"),
         (

@@ -38,7 +38,7 @@ class Outcome:
 
     requests: int = 0
     hits: Counter[str] = field(default_factory=Counter)
-    right_paraphrases: int = 0
+    right: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
     refused: int = 0
     degraded: int = 0
@@ -59,8 +59,9 @@ class Outcome:
             "wrong_hit_rate": 100 * len(self.wrong) / self.requests if self.requests else None,
             "refused_near_misses": self.refused,
             "paraphrases": self.asked["paraphrase"],
-            "paraphrases_answered_right": self.right_paraphrases,
+            "paraphrases_answered_right": self.right["paraphrase"],
             "repeats": self.asked["repeat"],
+            "repeats_answered_right": self.right["repeat"],
             "traps": self.asked["trap"],
             "degraded": self.degraded,
             "latency_hit_p50_ms": _median(self.hit_ms),
@@ -119,8 +120,8 @@ class DemoRun:
         if answered_as != question.group:
             wrong = WrongHit(question.text, answered_as, event.tier or "", event.similarity or 0.0)
             outcome.wrong.append(wrong)
-        elif question.kind == "paraphrase":
-            outcome.right_paraphrases += 1
+        else:
+            outcome.right[question.kind] += 1
 
     def _answered_as(self, question: Question, event: LookupEvent) -> str:
         """Return the group of the question that the served answer was first given to.
