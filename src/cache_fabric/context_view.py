@@ -80,6 +80,8 @@ def entry_of(
         labels=tuple(labels),
         change=body.change,
         deleted=body.deleted,
+        same_as=body.same_as,
+        expires=None if body.expires is None else datetime.fromtimestamp(body.expires, UTC),
         looked_at=looked_at,
         freshness=freshness,
     )

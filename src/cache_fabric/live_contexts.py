@@ -64,7 +64,7 @@ class LiveContexts:
                 if self.view is None:
                     await self._store.open()
                     await self._snapshot()
-            self._following = asyncio.create_task(self._follow())
+                    self._following = asyncio.create_task(self._follow())
         assert self.view is not None
         return self.view
 
@@ -94,6 +94,7 @@ class LiveContexts:
 
     async def bodies(self, places: list[tuple[str, int]]) -> list[tuple[Body, int] | None]:
         """Return versions of paths with the revisions that wrote them."""
+        await self.load()
         keys = [f"{VERSIONS}{path}\x1f{version:08d}" for path, version in places]
         found = await self._records.read(keys)
         return [

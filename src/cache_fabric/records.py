@@ -76,6 +76,8 @@ class ContextEntry(_BothWays):
         labels: Names that point at this version.
         change: ``cosmetic``, ``behaviour`` or ``breaking``.
         deleted: True for the tombstone that a delete leaves in the history.
+        same_as: Version whose body a rollback brought back.
+        expires: When it is gone, aware UTC; ``None`` for never.
         looked_at: Scopes that the lookup went through, from narrow to wide.
     """
 
@@ -92,6 +94,8 @@ class ContextEntry(_BothWays):
     labels: tuple[str, ...] = ()
     change: str = "behaviour"
     deleted: bool = False
+    same_as: int | None = None
+    expires: datetime | None = None
     looked_at: tuple[ContextScope, ...] = ()
     freshness: Freshness = field(default_factory=Freshness, repr=False, compare=False)
 

@@ -6,6 +6,7 @@ Everything here blocks; it runs on the worker thread of `stores.sqlite`.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -83,7 +84,7 @@ def open_file(path: Path, busy_timeout: float) -> tuple[sqlite3.Connection, sqli
         on_failure.callback(writer.close)
         with transaction(writer):
             _migrate(writer, path)
-        if writer.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        if _in_wal_mode(writer, busy_timeout) != "wal":
             raise ConfigurationError(
                 f"path: the file system of {path} cannot share a database between processes "
                 "(SQLite's WAL mode); use a local disk"
@@ -96,6 +97,21 @@ def open_file(path: Path, busy_timeout: float) -> tuple[sqlite3.Connection, sqli
         on_failure.callback(reader.close)
         on_failure.pop_all()
     return writer, reader
+
+
+def _in_wal_mode(writer: sqlite3.Connection, patience: float) -> str:
+    """Return the journal mode after asking for WAL, which only one opener of a new file can set.
+
+    SQLite does not wait with its busy handler for this one lock, so the waiting is done here.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return str(writer.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
 
 
 @contextmanager
