@@ -208,7 +208,11 @@ class Engine:
         deadline = time.monotonic() + self._config.semantic_timeout
         ticket.vector = await self.semantic.vector(question, _left(deadline))
         neighbors = await self.semantic.neighbors(
-            ticket.vector, ticket.keys.partition, self._config.candidates, _left(deadline)
+            ticket.vector,
+            ticket.keys.partition,
+            self._config.candidates,
+            _left(deadline),
+            self.queue.of(ticket.keys.partition),
         )
         near = [n for n in neighbors if n.similarity >= self._policy.floor]
         data = await self.store.attempt(lambda: self._fetch(near), _left(deadline)) if near else []

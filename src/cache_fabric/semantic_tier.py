@@ -57,12 +57,26 @@ class SemanticTier:
         return vector
 
     async def neighbors(
-        self, vector: Vector, partition: str, k: int, seconds: float
+        self,
+        vector: Vector,
+        partition: str,
+        k: int,
+        seconds: float,
+        waiting: Sequence[PendingWrite] = (),
     ) -> list[Neighbor]:
-        """Return the nearest of a partition within its budget, or raise `Degraded`."""
-        return await self._searching.attempt(
+        """Return the nearest of a partition within its budget, or raise `Degraded`.
+
+        ``waiting`` are entries that are still on their way to the index: they are found as well.
+        """
+        found = await self._searching.attempt(
             lambda: self._index.search(vector, partition=partition, k=k), seconds
         )
+        if not waiting:
+            return found
+        merged = {neighbor.id: neighbor for neighbor in found}
+        for item in waiting:
+            merged[item.key] = Neighbor(item.key, float(vector @ item.vector))
+        return sorted(merged.values(), key=lambda n: n.similarity, reverse=True)[:k]
 
     async def add(self, items: Sequence[PendingWrite], seconds: float) -> None:
         """Index these questions, embedding those that no lookup has; raises `Degraded`."""

@@ -82,6 +82,14 @@ class WriteBehind:
         item = self._waiting.get(key) or self._writing.get(key)
         return item.data if item else None
 
+    def of(self, partition: str) -> list[PendingWrite]:
+        """Return the embedded writes of a partition that the index may not hold yet."""
+        return [
+            item
+            for item in (*self._writing.values(), *self._waiting.values())
+            if item.partition == partition and item.vector is not None
+        ]
+
     def discard(self, keys: Iterable[str] | None = None) -> None:
         """Forget waiting writes of these keys, or all of them."""
         for key in list(self._waiting) if keys is None else keys:

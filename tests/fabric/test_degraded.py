@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,11 @@ class Flaky(MemoryStore):
     """A store that fails or hangs when told to."""
 
     fault: str | None = None
+    gate: threading.Event
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(namespace)
+        self.gate = threading.Event()
 
     async def get(self, key: str) -> bytes | None:
         await self._misbehave()
@@ -31,6 +37,8 @@ class Flaky(MemoryStore):
         return await super().get_many(keys)
 
     async def set_many(self, writes: Sequence[Write]) -> None:
+        if self.fault == "hang while writing":
+            await asyncio.to_thread(self.gate.wait)
         await self._misbehave()
         await super().set_many(writes)
 
@@ -83,6 +91,20 @@ async def test_a_broken_store_is_left_alone_after_five_failures(ask: Ask) -> Non
     store.get = counted  # type: ignore[method-assign]
     await fabric.lookup(ask("one more"))
     assert calls == 0
+    await fabric.aclose()
+
+
+async def test_a_paraphrase_finds_an_answer_that_is_still_being_written(ask: Ask) -> None:
+    store = Flaky("n")
+    fabric = create_cache_fabric("memory", store=store, config=FabricConfig(semantic_timeout=30))
+    missed = await fabric.lookup(ask("How do I return an item?"))
+    assert isinstance(missed, Miss)
+    store.fault = "hang while writing"
+    await fabric.store(missed.ticket, "By post.")
+    found = await fabric.lookup(ask("How can I return an item?"))
+    assert isinstance(found, Hit)
+    assert found.tier == "semantic"
+    store.gate.set()
     await fabric.aclose()
 
 
