@@ -101,9 +101,6 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
     store, index = preset.places(options)
     store, index = options.get("store", store), options.get("index", index)
     embedder = options.get("embedder", "wordllama")
-    for name, spec in (("store", store), ("index", index)):
-        if isinstance(spec, str) and scheme_of(spec).startswith("chroma") and name == "store":
-            raise ConfigurationError("store: Chroma holds vectors; give it as index=")
     owned = frozenset(
         name
         for name, spec in (("store", store), ("index", index), ("embedder", embedder))
