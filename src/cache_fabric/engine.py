@@ -29,6 +29,7 @@ __all__ = ["ANSWERS", "Engine"]
 
 ANSWERS = "a/"
 _PATIENCE = 10.0  # seconds for work that no model call waits for
+_STORE_OPEN_TIMEOUT = 1.0
 _log = logging.getLogger("cache_fabric")
 
 
@@ -52,7 +53,10 @@ class Engine:
         config: FabricConfig,
         emit: Callable[[Event], None],
     ) -> None:
-        self.store = Part("store", store.open, open_timeout=config.open_timeout)
+        # A store only has to connect; weights and SDKs take longer to load.
+        self.store = Part(
+            "store", store.open, open_timeout=min(config.open_timeout, _STORE_OPEN_TIMEOUT)
+        )
         self.semantic = semantic
         self.hot = HotTier(config.hot_entries, config.hot_bytes)
         self.flights = SingleFlight(config.flight_timeout)

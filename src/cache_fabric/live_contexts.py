@@ -53,6 +53,7 @@ class LiveContexts:
         self._records = records
         self._secret = secret
         self._following: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[View] | None = None
         self._stopped = False
         self._applying = asyncio.Lock()
         self._advanced = asyncio.Event()
@@ -69,9 +70,13 @@ class LiveContexts:
         return self.view
 
     async def load_quietly(self, seconds: float) -> None:
-        """Load for a lookup: an outage costs its budget and no more."""
+        """Load for a lookup: an outage costs its budget and no more, and loading goes on."""
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.create_task(self.load())
+            self._loading.add_done_callback(lambda task: task.cancelled() or task.exception())
+        loading = self._loading
         with contextlib.suppress(Degraded):
-            await self._store.attempt(self.load, seconds)
+            await self._store.attempt(lambda: asyncio.shield(loading), seconds)
 
     async def catch_up(self, revision: int) -> View:
         """Return a view that is not older than a revision, or than now for revision 0."""
@@ -105,6 +110,8 @@ class LiveContexts:
     async def stop(self) -> None:
         """End the task that follows the log."""
         self._stopped = True
+        if self._loading is not None:
+            self._loading.cancel()
         while self._following is not None and not self._following.done():
             # A client library may swallow one cancellation (asyncio.wait_for did, before 3.12).
             self._following.cancel()

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -48,6 +50,7 @@ class Part:
         self._open_timeout = open_timeout
         self._opening: asyncio.Task[None] | None = None
         self._opened = False
+        self._open_deadline = math.inf  # until the first opening begins
         self._last_warning = ""
 
     @property
@@ -57,13 +60,19 @@ class Part:
 
     async def open(self) -> None:
         """Open the backend once; raises what it raises, or `BackendTimeout`."""
+        await self._opened_within(self._open_timeout)
+
+    async def _opened_within(self, seconds: float) -> None:
         if self._opened:
             return
         if self._opening is None:
             self._opening = asyncio.create_task(self._run_open())
+            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+            if math.isinf(self._open_deadline):
+                self._open_deadline = time.monotonic() + self._open_timeout
         opening = self._opening
         if not opening.done():
-            await asyncio.wait([opening], timeout=self._open_timeout)
+            await asyncio.wait([opening], timeout=min(seconds, self._open_timeout))
         if not opening.done():
             raise BackendTimeout(self.name, "open", f"not open after {self._open_timeout:g} s")
         if opening.cancelled() or opening.exception() is not None:
@@ -71,11 +80,16 @@ class Part:
         opening.result()
 
     async def attempt(self, call: Callable[[], Awaitable[T]], seconds: float) -> T:
-        """Return the result of the call within its budget, or raise `Degraded`."""
+        """Return the result of the call within its budget, or raise `Degraded`.
+
+        The first calls may also wait for the backend to open; while it goes on not opening, later
+        ones wait for their budget and no longer.
+        """
         if not self.breaker.allow():
             raise Degraded(self.name, "left alone after failures")
         try:
-            await self.open()
+            if not self._opened:
+                await self._opened_within(max(seconds, self._open_deadline - time.monotonic()))
             async with asyncio.timeout(seconds):
                 result = await call()
         except Exception as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cache_fabric import CacheRequest, FabricConfig, Hit, Miss, create_cache_fabric
+from cache_fabric import CacheRequest, ExactOnly, FabricConfig, Hit, Miss, create_cache_fabric
 from cache_fabric.errors import BackendUnavailable
 from cache_fabric.stores.base import Write
 from cache_fabric.stores.memory import MemoryStore
@@ -91,6 +91,27 @@ async def test_a_broken_store_is_left_alone_after_five_failures(ask: Ask) -> Non
     store.get = counted  # type: ignore[method-assign]
     await fabric.lookup(ask("one more"))
     assert calls == 0
+    await fabric.aclose()
+
+
+async def test_a_store_that_never_opens_delays_the_first_calls_only(ask: Ask) -> None:
+    class Hanging(MemoryStore):
+        opened = 0
+
+        async def open(self) -> None:
+            self.opened += 1
+            await asyncio.Event().wait()
+
+    store = Hanging("n")
+    fabric = create_cache_fabric(
+        "memory", store=store, policy=ExactOnly(), config=FabricConfig(open_timeout=0.05)
+    )
+    async with asyncio.timeout(20):
+        for number in range(10):
+            missed = await fabric.lookup(ask(f"question {number}"))
+            assert isinstance(missed, Miss)
+            assert missed.degraded == "store"
+    assert store.opened == 1
     await fabric.aclose()
 
 
