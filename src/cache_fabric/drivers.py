@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from cache_fabric.embedders.base import Embedder
@@ -100,6 +99,8 @@ def scheme_of(url: str) -> str:
 def _maker(kind: str, name: str, table: Mapping[str, str]) -> Callable[..., Any]:
     target = table.get(name)
     if target is None:
+        from importlib.metadata import entry_points  # 40 ms that most programs never need
+
         group = f"cache_fabric.{kind}es" if kind == "index" else f"cache_fabric.{kind}s"
         found = {point.name: point for point in entry_points(group=group)}
         if name in found:
