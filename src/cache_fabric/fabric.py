@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from cache_fabric.at_exit import run_at_exit
 from cache_fabric.config import FabricConfig
 from cache_fabric.fabric_contexts import ContextMethods
 from cache_fabric.instrumentation.events import EventHook
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["CacheFabric"]
 
 T = TypeVar("T")
+_EXIT_PATIENCE = 5.0  # seconds that the end of a program may wait for the store
 
 
 class CacheFabric(ContextMethods):
@@ -74,6 +76,7 @@ class CacheFabric(ContextMethods):
         self._lock = threading.Lock()
         self._alive: Life | None = None
         self._life()
+        run_at_exit(self._close_at_exit)
 
     async def lookup(self, request: CacheRequest) -> LookupResult:
         """Return the answer, or a miss with a ticket, or why the request is not for the cache.
@@ -229,6 +232,12 @@ class CacheFabric(ContextMethods):
         if not life.portal.closed:
             await life.portal.run(lambda: life.close(self._metrics.totals()))
             life.portal.close()
+
+    def _close_at_exit(self) -> None:
+        """Write what a program left waiting that ended without closing the fabric."""
+        life = self._alive
+        if life is not None and life.pid == os.getpid() and life.portal.has_thread:
+            life.portal.call(lambda: life.close(self._metrics.totals(), _EXIT_PATIENCE))
 
     async def __aenter__(self) -> Self:
         self._life().portal.adopt()

@@ -87,6 +87,11 @@ class Portal:
             thread.join()
 
     @property
+    def has_thread(self) -> bool:
+        """True while the home loop runs in the private thread."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def closed(self) -> bool:
         """True after `close`."""
         return self._closed

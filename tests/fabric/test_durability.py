@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +32,29 @@ async def test_a_second_run_starts_warm_in_both_tiers(tmp_path: Path, ask: Ask) 
         assert isinstance(near, Hit)
         assert (exact.tier, near.tier) == ("exact", "semantic")
         assert (await second.inspect()).metrics["requests"] == 3
+
+
+UNCLOSED = """
+import sys
+from cache_fabric import CacheRequest, create_cache_fabric
+
+fabric = create_cache_fabric("local", path=sys.argv[1])
+messages = [{"role": "system", "content": "You are a shop's support."}]
+messages += [{"role": "user", "content": "How do I return an item?"}]
+request = CacheRequest(model="gpt-4o-mini", messages=messages)
+fabric.sync.get_or_call(request, lambda: "By post.")
+"""
+
+
+def test_a_script_that_never_closes_its_fabric_loses_nothing(tmp_path: Path, ask: Ask) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNCLOSED, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    with create_cache_fabric("local", path=tmp_path).sync as fabric:
+        assert isinstance(fabric.lookup(ask(QUESTION)), Hit)
+        assert isinstance(fabric.lookup(ask(PARAPHRASE)), Hit)
+        assert fabric.inspect().metrics["misses"] == 1
 
 
 async def test_two_namespaces_in_one_folder_do_not_meet(tmp_path: Path, ask: Ask) -> None:
