@@ -8,8 +8,6 @@ texts; a distance never leaves its driver.
 from __future__ import annotations
 
 import enum
-import itertools
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -167,10 +165,6 @@ class Candidate:
     similarity: float
 
 
-_ticket_numbers = itertools.count(1)
-_process_mark = secrets.token_hex(4)
-
-
 @dataclass(slots=True, eq=False)
 class Ticket:
     """Permission to answer one request; made by the caller, closed once.
@@ -192,7 +186,6 @@ class Ticket:
     lookup_seconds: float = 0.0
     vector: Any = field(default=None, repr=False)
     closed: bool = False
-    id: str = field(default_factory=lambda: f"{_process_mark}-{next(_ticket_numbers)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
