@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cache_fabric.cli._fabric import fail
+from cache_fabric.cli._fabric import fail, named_fabric
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.fabric import CacheFabric
-from cache_fabric.factory import PRESETS, create_cache_fabric, resolve_fabric_from_env
 from cache_fabric.records import ContextEntry
 from cache_fabric.scopes import Owner
 from cache_fabric.sync import SyncCacheFabric
@@ -77,22 +74,13 @@ def opened_contexts(where: str | None) -> Iterator[SyncCacheFabric]:
 def opened_fabric(where: str | None) -> Iterator[CacheFabric]:
     """Yield a fabric, closed at the end; an error of it ends the command with its message."""
     try:
-        fabric = _without_index(where)
+        fabric = named_fabric(where, index="memory")  # contexts need none, and Chroma takes 1 s
         try:
             yield fabric
         finally:
             fabric.sync.close()
     except CacheFabricError as error:
         fail(str(error))
-
-
-def _without_index(where: str | None) -> CacheFabric:
-    """Return the named fabric with an index in memory: contexts need none, and Chroma takes 1 s."""
-    if where is None:
-        return resolve_fabric_from_env({**os.environ, "CACHE_FABRIC_INDEX": "memory"})
-    if where in PRESETS:
-        return create_cache_fabric(where, index="memory")
-    return create_cache_fabric("local", path=Path(where), index="memory")
 
 
 def found(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -46,9 +47,11 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def named_fabric(where: str | None) -> CacheFabric:
+def named_fabric(where: str | None, *, index: str | None = None) -> CacheFabric:
+    """Return the fabric that an option or the environment names, with another index if given."""
     if where is None:
-        return resolve_fabric_from_env()
+        given = {} if index is None else {"CACHE_FABRIC_INDEX": index}
+        return resolve_fabric_from_env({**os.environ, **given})
     if where in PRESETS:
-        return create_cache_fabric(where)
-    return create_cache_fabric("local", path=Path(where))
+        return create_cache_fabric(where, index=index)
+    return create_cache_fabric("local", path=Path(where), index=index)
