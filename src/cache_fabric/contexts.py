@@ -20,13 +20,13 @@ import msgspec
 
 from cache_fabric import codec
 from cache_fabric.context_rules import Head, Rollback, Step
-from cache_fabric.context_view import changes_of, entry_of, was_missed
+from cache_fabric.context_view import View, changes_of, entry_of, was_missed
 from cache_fabric.errors import BackendUnavailable, CacheFabricError, NotFound, ValidationError
-from cache_fabric.live_contexts import HEADS, MISSED, VERSIONS, LiveContexts
+from cache_fabric.live_contexts import HEADS, MISSED, LiveContexts, version_key
 from cache_fabric.part import Part
 from cache_fabric.records import ContextChange, ContextEntry, Resync
 from cache_fabric.scopes import Owner
-from cache_fabric.stores.base import CommitConflict, Record, Store, Write
+from cache_fabric.stores.base import CommitConflict, Store, Write
 from cache_fabric.types import ContextScope
 
 __all__ = ["Contexts", "Operation"]
@@ -58,9 +58,7 @@ class Contexts:
         self._secret = secret
         self._writing = asyncio.Lock()
 
-    async def write(
-        self, operations: Sequence[tuple[str, Operation]], note: dict[str, Any] | None = None
-    ) -> list[ContextEntry]:
+    async def write(self, operations: Sequence[tuple[str, Operation]]) -> list[ContextEntry]:
         """Apply operations on paths at one revision, all or none; returns the entries after it.
 
         Raises what the operations raise; then nothing was written.
@@ -70,7 +68,7 @@ class Contexts:
             while True:
                 steps, writes, expect = await self._planned(operations)
                 items = [_item(path, step) for path, step in steps]
-                data = codec.pack({**(note or {}), "items": items}, self._secret)
+                data = codec.pack({"items": items}, self._secret)
                 try:
                     revision = await self._records.commit(writes, note=data, expect=expect)
                 except CommitConflict:
@@ -172,7 +170,10 @@ class Contexts:
         records = await self._store.demand(
             lambda: self._records.read([HEADS + path for path in paths])
         )
-        heads = {p: self._head(r) for p, r in zip(paths, records, strict=True)}
+        heads = {
+            path: None if record is None else self.live.head(record)
+            for path, record in zip(paths, records, strict=True)
+        }
         expect = {HEADS + p: r.revision if r else 0 for p, r in zip(paths, records, strict=True)}
         steps: list[tuple[str, Step]] = []
         bodies: list[Write] = []
@@ -181,7 +182,7 @@ class Contexts:
             heads[path] = step.head
             steps.append((path, step))
             if step.body is not None:
-                key = f"{VERSIONS}{path}\x1f{step.body.version:08d}"
+                key = version_key(path, step.body.version)
                 bodies.append(Write(key, self._packed(step.body)))
         writes = [Write(HEADS + p, self._packed(heads[p])) for p in paths]
         return steps, [*bodies, *writes], expect
@@ -192,7 +193,7 @@ class Contexts:
             raise NotFound(f"{key}: no version {version}")
         return entry_of(found[0], found[1], head, self.live.freshness)
 
-    async def _refreshed(self, max_staleness: float) -> Any:
+    async def _refreshed(self, max_staleness: float) -> View:
         try:
             return await self.live.catch_up(0)
         except Exception as error:
@@ -203,11 +204,6 @@ class Contexts:
 
     def _packed(self, value: Any) -> bytes:
         return codec.pack(asdict(value), self._secret)
-
-    def _head(self, record: Record | None) -> Head | None:
-        if record is None:
-            return None
-        return msgspec.convert(codec.unpack(record.value, self._secret), Head)
 
 
 def _item(path: str, step: Step) -> dict[str, Any]:

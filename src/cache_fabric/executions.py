@@ -13,14 +13,14 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.errors import NotFound, ValidationError
 from cache_fabric.part import Part
 from cache_fabric.records import Execution, Feedback
+from cache_fabric.scopes import SEPARATOR
 from cache_fabric.stores.base import Store, Write
 from cache_fabric.validation import check_id, check_json
 
-__all__ = ["Executions"]
+__all__ = ["EXECUTIONS", "Executions"]
 
-_EXECUTION = "x/"
+EXECUTIONS = "x/"
 _FEEDBACK = "f/"
-_SEPARATOR = "\x1f"
 
 
 class Executions:
@@ -46,16 +46,16 @@ class Executions:
             "tags": [check_id(tag, "tags") for tag in tags or ()],
             "at": time.time(),
         }
-        await self._put(_EXECUTION + execution_id, body)
+        await self._put(EXECUTIONS + execution_id, body)
         return _execution(body, ())
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return a run with its feedback, or ``None``."""
-        key = _EXECUTION + check_id(execution_id, "execution_id")
+        key = EXECUTIONS + check_id(execution_id, "execution_id")
         data = await self._store.demand(lambda: self._records.get(key))
         if data is None:
             return None
-        prefix = _FEEDBACK + execution_id + _SEPARATOR
+        prefix = _FEEDBACK + execution_id + SEPARATOR
         feedback = sorted(
             [_feedback(body) async for body in self._all(prefix)], key=lambda f: f.timestamp
         )
@@ -69,19 +69,19 @@ class Executions:
             raise ValidationError("limit", f"expected a whole number above 0, got {limit}")
         found = [
             execution
-            async for body in self._all(_EXECUTION)
+            async for body in self._all(EXECUTIONS)
             if _matches(execution := _execution(body, ()), text, graph, status)
         ]
         return sorted(found, key=lambda e: e.timestamp, reverse=True)[:limit]
 
     async def record_feedback(self, execution_id: str, feedback: Mapping[str, Any]) -> Feedback:
         """Keep a feedback; raises `NotFound` if nothing is known of the run."""
-        key = _EXECUTION + check_id(execution_id, "execution_id")
+        key = EXECUTIONS + check_id(execution_id, "execution_id")
         data = check_json(_mapping(feedback, "feedback"), "feedback")
         if await self._store.demand(lambda: self._records.get(key)) is None:
             raise NotFound(f"no execution {execution_id!r}: track_execution it first")
         body = {"execution_id": execution_id, "data": data, "at": time.time()}
-        name = f"{_FEEDBACK}{execution_id}{_SEPARATOR}{time.time_ns():020d}{secrets.token_hex(4)}"
+        name = f"{_FEEDBACK}{execution_id}{SEPARATOR}{time.time_ns():020d}{secrets.token_hex(4)}"
         await self._put(name, body)
         return _feedback(body)
 

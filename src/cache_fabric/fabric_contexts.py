@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
+from cache_fabric.backoff import back_off
 from cache_fabric.bundle import Bundle, deletion, labelling, setting
 from cache_fabric.context_rules import Change, Update
 from cache_fabric.errors import BackendError, NotFound, ValidationError
@@ -21,6 +20,7 @@ from cache_fabric.validation import check_json, check_key
 __all__ = ["ContextMethods"]
 
 T = TypeVar("T")
+_LONGEST_PAUSE = 1.0
 _GLOBAL = Owner().prefix(ContextScope.GLOBAL)
 
 
@@ -245,8 +245,7 @@ class ContextMethods:
                 failures = 0
             except BackendError:
                 failures += 1
-                pause = min(1.0, 0.02 * 2 ** min(failures, 6))
-                await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+                await back_off(failures, _LONGEST_PAUSE)
                 continue
             for change in found:
                 yield change

@@ -11,7 +11,9 @@ from cache_fabric import codec
 from cache_fabric.config import FabricConfig
 from cache_fabric.engine import ANSWERS
 from cache_fabric.errors import CodecError
+from cache_fabric.executions import EXECUTIONS
 from cache_fabric.instrumentation.metrics import Totals, figures
+from cache_fabric.live_contexts import HEADS
 from cache_fabric.part import Part
 from cache_fabric.stores.base import Store, Write
 
@@ -71,8 +73,8 @@ class Ledger:
         return Inspection(
             answers=dict(models.most_common()),
             bytes=size,
-            executions=len([key async for key, _ in self._records.scan("x/")]),
-            contexts=len(await self._records.records("c/")),
+            executions=len([key async for key, _ in self._records.scan(EXECUTIONS)]),
+            contexts=len(await self._records.records(HEADS)),
             metrics=figures(total),
         )
 

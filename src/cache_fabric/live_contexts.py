@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,22 +17,29 @@ from typing import Any
 import msgspec
 
 from cache_fabric import codec
+from cache_fabric.backoff import back_off
 from cache_fabric.context_rules import Body, Head, advance
 from cache_fabric.context_view import View, changes_of, items_of, was_missed
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.part import Degraded, Part
 from cache_fabric.records import Freshness, Resync
-from cache_fabric.stores.base import Changes, Store
+from cache_fabric.scopes import SEPARATOR
+from cache_fabric.stores.base import Changes, Record, Store
 
-__all__ = ["HEADS", "MISSED", "VERSIONS", "Listener", "LiveContexts"]
+__all__ = ["HEADS", "MISSED", "Listener", "LiveContexts", "version_key"]
 
 HEADS = "c/"
-VERSIONS = "v/"
+_VERSIONS = "v/"
 MISSED = "the change log was trimmed or went back"
 _HEARTBEAT = 1.0  # seconds; how often a quiet log is known to be quiet
 _LONGEST_PAUSE = 2.0
 _log = logging.getLogger("cache_fabric")
 Listener = Callable[[str, Any], object]
+
+
+def version_key(path: str, version: int) -> str:
+    """Return the record key of one version of a context."""
+    return f"{_VERSIONS}{path}{SEPARATOR}{version:08d}"
 
 
 class LiveContexts:
@@ -100,8 +106,7 @@ class LiveContexts:
     async def bodies(self, places: list[tuple[str, int]]) -> list[tuple[Body, int] | None]:
         """Return versions of paths with the revisions that wrote them."""
         await self.load()
-        keys = [f"{VERSIONS}{path}\x1f{version:08d}" for path, version in places]
-        found = await self._records.read(keys)
+        found = await self._records.read([version_key(*place) for place in places])
         return [
             None if record is None else (self._body(record.value), record.revision)
             for record in found
@@ -138,8 +143,7 @@ class LiveContexts:
             except (CacheFabricError, OSError, TimeoutError) as error:
                 failures += 1
                 self._lost(error, failures)
-                pause = min(_LONGEST_PAUSE, 0.02 * 2 ** min(failures, 10))
-                await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+                await back_off(failures, _LONGEST_PAUSE)
 
     async def _apply_page(self) -> bool:
         """Apply what the log holds after the view; returns False when there was nothing."""
@@ -180,8 +184,7 @@ class LiveContexts:
             if before.head == after.head:
                 break
         heads = {
-            record.key.removeprefix(HEADS): (self._head(record.value), record.revision)
-            for record in found
+            record.key.removeprefix(HEADS): (self.head(record), record.revision) for record in found
         }
         self._replace(View(after.head, heads, self.freshness))
 
@@ -201,8 +204,9 @@ class LiveContexts:
         elif self.freshness.age() > 10.0:
             self.tell("error", error)
 
-    def _head(self, data: bytes) -> Head:
-        return msgspec.convert(codec.unpack(data, self._secret), Head)
+    def head(self, record: Record) -> Head:
+        """Return the head that a record holds; raises `CodecError`."""
+        return msgspec.convert(codec.unpack(record.value, self._secret), Head)
 
     def _body(self, data: bytes) -> Body:
         return msgspec.convert(codec.unpack(data, self._secret), Body)

@@ -1,0 +1,16 @@
+"""Pauses between tries: longer after each failure, jittered so that readers do not come in step."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+__all__ = ["back_off"]
+
+_FIRST = 0.02
+
+
+async def back_off(failures: int, longest: float) -> None:
+    """Sleep after this many failures in a row, at most ``longest`` seconds."""
+    pause = min(longest, _FIRST * 2 ** min(failures, 10))
+    await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
