@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from cache_fabric import codec
 from cache_fabric.config import FabricConfig
 from cache_fabric.engine import Engine
-from cache_fabric.errors import CodecError, NotCacheable
+from cache_fabric.errors import NotCacheable
 from cache_fabric.instrumentation.events import Event, EventHook, LookupEvent, StoreEvent
 from cache_fabric.keys import derive
 from cache_fabric.live_contexts import LiveContexts
@@ -230,11 +230,8 @@ class CallerSide:
         data = self._engine.hot.get(keys.exact)
         if data is None:
             return None
-        try:
-            entry = codec.decode(data, self._config.secret)
-        except CodecError:
-            entry = None
-        if entry is None or (entry.expires is not None and entry.expires <= time.time()):
+        entry = self._engine.read(data)
+        if entry is None:
             self._engine.hot.discard([keys.exact])
             return None
         return entry if entry.partition == keys.partition else None

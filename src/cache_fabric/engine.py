@@ -97,8 +97,16 @@ class Engine:
             return Hit(entry=shared, tier="flight", reason="same request, answered just now")
         result = await self._by_meaning(ticket, degraded)
         if isinstance(result, Hit):
-            self.flights.settle(keys.exact, codec.encode(result.entry, self._config.secret))
+            self._share(ticket, result.entry)
         return result
+
+    def _share(self, ticket: Ticket, entry: CacheEntry) -> None:
+        """Hand an entry found by meaning to those who wait for it; most often nobody does."""
+        if self.flights.is_awaited(ticket.keys.exact):
+            data = codec.encode(entry, self._config.secret)
+            self.flights.settle(ticket.keys.exact, data)
+        else:
+            self.flights.release(ticket)
 
     def settle(self, ticket: Ticket | None, entry: CacheEntry, data: bytes) -> None:
         """Hand a fresh answer to its followers, and queue it for the store and the index."""
@@ -126,7 +134,7 @@ class Engine:
         data = self.queue.get(exact)
         if data is None:
             data = await self.store.demand(lambda: self._records.get(ANSWERS + exact))
-        entry = self._read(data)
+        entry = self.read(data)
         return entry if entry is not None and entry.id == entry_id else None
 
     async def search(self, query: str, limit: int) -> list[Candidate]:
@@ -168,14 +176,15 @@ class Engine:
 
     def _decoded(self, data: bytes, keys: KeySet) -> CacheEntry | None:
         """Read an envelope; what is corrupt, foreign or expired is taken out of service."""
-        entry = self._read(data)
+        entry = self.read(data)
         if entry is not None and entry.partition == keys.partition:
             return entry
         self.hot.discard([keys.exact])
         self._retire([keys.exact])
         return None
 
-    def _read(self, data: bytes | None) -> CacheEntry | None:
+    def read(self, data: bytes | None) -> CacheEntry | None:
+        """Return the live entry of an envelope, ``None`` if it is corrupt or past its time."""
         if data is None:
             return None
         try:
@@ -228,7 +237,7 @@ class Engine:
         """Read the neighbors' entries; the partition is compared again, whatever the index says."""
         found, gone = [], []
         for neighbor, raw in zip(neighbors, data, strict=True):
-            entry = self._read(raw)
+            entry = self.read(raw)
             if entry is None or entry.exact != neighbor.id:
                 gone.append(neighbor.id)
             elif partition is None or entry.partition == partition:

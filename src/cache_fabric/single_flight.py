@@ -95,6 +95,11 @@ class SingleFlight:
         flight = self._flights.get(exact)
         return flight.leader if flight is not None else self._late.get(exact)
 
+    def is_awaited(self, exact: str) -> bool:
+        """Return whether anybody waits for this key."""
+        flight = self._flights.get(exact)
+        return flight is not None and bool(flight.waiters)
+
     def observe(self, model: str, seconds: float) -> None:
         """Learn what a call of this model takes."""
         calls = self._calls.setdefault(model, deque(maxlen=_REMEMBERED_CALLS))

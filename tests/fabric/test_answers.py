@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -83,6 +84,16 @@ async def test_a_semantic_hit_is_not_kept_under_its_own_text(fabric: CacheFabric
         found = await fabric.lookup(ask(PARAPHRASE))
         assert isinstance(found, Hit)
         assert found.tier == "semantic"
+
+
+async def test_callers_of_one_paraphrase_share_its_semantic_hit(
+    fabric: CacheFabric, ask: Ask
+) -> None:
+    await answered(fabric, ask(QUESTION))
+    lookups = [asyncio.create_task(fabric.lookup(ask(PARAPHRASE))) for _ in range(5)]
+    found = await asyncio.gather(*lookups)
+    assert all(isinstance(f, Hit) and f.entry.question == QUESTION for f in found)
+    assert len(fabric._life().engine.flights) == 0
 
 
 async def test_a_hit_is_a_private_copy(fabric: CacheFabric, ask: Ask) -> None:

@@ -36,6 +36,17 @@ async def test_followers_get_the_leaders_answer() -> None:
     assert len(flights) == 0
 
 
+async def test_a_flight_is_awaited_only_while_somebody_waits() -> None:
+    flights = SingleFlight(cap=30)
+    await flights.claim(ticket())
+    assert not flights.is_awaited("k")
+    follower = await waiting(flights, ticket())
+    assert flights.is_awaited("k")
+    flights.settle("k", b"answer")
+    await follower
+    assert not flights.is_awaited("k")
+
+
 async def test_another_key_is_another_flight() -> None:
     flights = SingleFlight(cap=30)
     assert await flights.claim(ticket("a")) is Role.LEADER
