@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cache_fabric.spelling import same_word
+from cache_fabric.guard.spelling import same_word
 
 
 @pytest.mark.parametrize(

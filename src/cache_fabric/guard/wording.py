@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from cache_fabric import english
+from cache_fabric.guard import english
 
 __all__ = ["Word", "Wording", "read"]
 
@@ -50,6 +50,8 @@ class Wording:
         owners: Whose thing is spoken of: ``my``, ``your``, ``their``.
         persons: ``i`` and ``you`` in the order in which they are spoken of.
         every: Whether all of something is meant.
+        texts: The text of every word.
+        unique: Whether no word stands twice.
     """
 
     words: list[Word] = field(default_factory=list)
@@ -61,6 +63,8 @@ class Wording:
     owners: set[str] = field(default_factory=set)
     persons: list[str] = field(default_factory=list)
     every: bool = False
+    texts: frozenset[str] = frozenset()
+    unique: bool = True
 
 
 def read(text: str) -> Wording:
@@ -69,6 +73,8 @@ def read(text: str) -> Wording:
     terms = list(_with_numbers(list(_terms(text, wording.names))))
     wording.form = _form(terms)
     _Sentence(wording, terms).read()
+    wording.texts = frozenset(word.text for word in wording.words)
+    wording.unique = len(wording.texts) == len(wording.words)
     return wording
 
 

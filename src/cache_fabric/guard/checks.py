@@ -1,0 +1,113 @@
+"""The strict checks: whatever tells two questions apart if their words are taken at face value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from cache_fabric.guard import english
+from cache_fabric.guard.pair import Pair
+from cache_fabric.guard.verdict import Kind, Objection
+
+__all__ = ["CHECKS", "shown"]
+
+_MOST_COMPARED = 6
+_SHOWN_WORDS = 3
+_SHOWN_CHARACTERS = 24
+_LABELS = {
+    Kind.ANTONYM: "opposites",
+    Kind.NUMBER: "numbers",
+    Kind.DATE: "dates",
+    Kind.NAME: "names",
+    Kind.WORDS: "words",
+}
+_NEGATING_PREFIXES = frozenset(("un", "dis", "in", "im", "il", "ir", "non", "de", "mis"))
+
+
+def shown(words: Sequence[str]) -> str:
+    """The first words, shortened, for a reason."""
+    text = " ".join(word[:_SHOWN_CHARACTERS] for word in words[:_SHOWN_WORDS])
+    return text + " ..." if len(words) > _SHOWN_WORDS else text
+
+
+def _negation(pair: Pair) -> Iterator[Objection]:
+    ours = pair.left.negated
+    theirs = [pair.renamed.get(word, word) for word in pair.right.negated]
+    if len(ours) != len(theirs) or (pair.same_words and sorted(ours) != sorted(theirs)):
+        yield Objection(Kind.NEGATION, "negation differs", pair.same_words)
+
+
+def _words(pair: Pair) -> Iterator[Objection]:
+    """One objection for each kind of word that only one side has."""
+    names = pair.left.names | pair.right.names
+    opposed = {
+        word
+        for ours in pair.only_left[:_MOST_COMPARED]
+        for theirs in pair.only_right[:_MOST_COMPARED]
+        if _opposite(ours, theirs)
+        for word in (ours, theirs)
+    }
+    sides: dict[Kind, tuple[list[str], list[str]]] = {}
+    for side, words in enumerate((pair.only_left, pair.only_right)):
+        for word in words:
+            kind = Kind.ANTONYM if word in opposed else _kind(word, names)
+            sides.setdefault(kind, ([], []))[side].append(word)
+    for kind, (ours, theirs) in sides.items():
+        both = bool(ours and theirs) and kind is not Kind.WORDS
+        yield Objection(kind, f"{_LABELS[kind]} differ: {shown(ours)} / {shown(theirs)}", both)
+
+
+def _kind(word: str, names: set[str]) -> Kind:
+    if word[0].isdigit():
+        return Kind.NUMBER
+    if word in english.DATES:
+        return Kind.DATE
+    return Kind.NAME if word in names else Kind.WORDS
+
+
+def _opposite(left: str, right: str) -> bool:
+    shorter, longer = sorted((left, right), key=len)
+    return (
+        frozenset((left, right)) in english.OPPOSITES
+        or longer.removesuffix(shorter) in _NEGATING_PREFIXES
+    )
+
+
+def _quotation(pair: Pair) -> Iterator[Objection]:
+    ours, theirs = pair.left.quoted, pair.right.quoted
+    if ours and theirs and sorted(ours) != sorted(theirs):
+        yield Objection(Kind.QUOTED, "quoted text differs", True)
+
+
+def _tense(pair: Pair) -> Iterator[Objection]:
+    if pair.left.tense != pair.right.tense:
+        yield Objection(Kind.DATE, "tense differs")
+
+
+def _form(pair: Pair) -> Iterator[Objection]:
+    """A request and a "what" question ask for the same; a yes-or-no question does not."""
+    ours, theirs = pair.left.form, pair.right.form
+    if ours != theirs and not {ours, theirs} <= {"", "what"}:
+        reason = f"form of question differs: {ours or 'other'} / {theirs or 'other'}"
+        yield Objection(Kind.FORM, reason)
+
+
+def _owner(pair: Pair) -> Iterator[Objection]:
+    ours, theirs = pair.left.owners, pair.right.owners
+    if ours and theirs and ours != theirs:
+        reason = f"owner differs: {shown(sorted(ours))} / {shown(sorted(theirs))}"
+        yield Objection(Kind.PERSON, reason, pair.same_words)
+
+
+def _persons(pair: Pair) -> Iterator[Objection]:
+    ours, theirs = pair.left.persons, pair.right.persons
+    if len(set(ours)) == len(set(theirs)) == 2 and ours[0] != theirs[0]:
+        yield Objection(Kind.PERSON, "I and you change places", pair.same_words)
+
+
+def _quantity(pair: Pair) -> Iterator[Objection]:
+    """Tell "all my meetings" from "my meeting": the quantifier and the noun's number change."""
+    if pair.left.every != pair.right.every and pair.renamed:
+        yield Objection(Kind.SCOPE, "quantity differs")
+
+
+CHECKS = (_negation, _words, _quotation, _tense, _form, _owner, _persons, _quantity)
