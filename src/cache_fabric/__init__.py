@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cache_fabric.config import FabricConfig
     from cache_fabric.fabric import CacheFabric
     from cache_fabric.factory import create_cache_fabric, resolve_fabric_from_env
+    from cache_fabric.options import CacheOptions
     from cache_fabric.policy import ExactOnly, Threshold
     from cache_fabric.types import Answer, Bypass, CacheRequest, ContextScope, Hit, Miss, Usage
 
@@ -22,6 +23,7 @@ _HOMES = {
     "Answer": "types",
     "Bypass": "types",
     "CacheFabric": "fabric",
+    "CacheOptions": "options",
     "CacheRequest": "types",
     "ContextScope": "types",
     "ExactOnly": "policy",
@@ -39,6 +41,7 @@ __all__ = [
     "Answer",
     "Bypass",
     "CacheFabric",
+    "CacheOptions",
     "CacheRequest",
     "ContextScope",
     "ExactOnly",

@@ -14,13 +14,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from cache_fabric import codec
 from cache_fabric.config import FabricConfig
 from cache_fabric.engine import Engine
 from cache_fabric.errors import NotCacheable
-from cache_fabric.instrumentation.events import Event, EventHook, LookupEvent, StoreEvent
+from cache_fabric.freshness import expiry, is_within, must_bypass, ttl_of
+from cache_fabric.instrumentation.events import Event, EventHook, LookupEvent, StoreEvent, event_of
 from cache_fabric.keys import derive
 from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.policy.admission import may_cache, may_store
@@ -98,7 +99,7 @@ class CallerSide:
             reason = f"unusable request: {type(error).__name__}"
             return self.bypass(str(getattr(request, "model", "")), reason, started)
         ticket = Ticket(keys, request, _caller(), started)
-        entry = self._hot(keys)
+        entry = None if request.options.refresh else self._hot(keys)
         if entry is None:
             return ticket
         return self.end(ticket, Hit(entry=entry, tier="hot"))
@@ -107,7 +108,7 @@ class CallerSide:
         """Stamp the result with its time, tell the hooks, and return it."""
         ticket.lookup_seconds = time.monotonic() - ticket.started
         result = dataclasses.replace(result, seconds=ticket.lookup_seconds)
-        self._emit(_told(ticket, result))
+        self._emit(event_of(ticket, result))
         if isinstance(result, Hit):
             ticket.closed = True
         return result
@@ -120,10 +121,25 @@ class CallerSide:
 
     def released(self, ticket: Ticket) -> None:
         """Count a call that gave no answer."""
+        self._close(ticket, "released")
+
+    def stood_in(self, ticket: Ticket) -> Hit | None:
+        """Count a call that failed, and return the expired answer that may stand in for it."""
+        entry, window = ticket.stale, self._config.stale_if_error
+        if entry is None or not is_within(entry, window, time.time()):
+            self.released(ticket)
+            return None
+        self._close(ticket, "stale")
+        seconds = ticket.lookup_seconds
+        return Hit(
+            entry=entry, tier="exact", reason="the model call failed", seconds=seconds, stale=True
+        )
+
+    def _close(self, ticket: Ticket, outcome: Literal["released", "stale"]) -> None:
         ticket.closed = True
         self._emit(
             StoreEvent(
-                outcome="released",
+                outcome=outcome,
                 model=ticket.request.model,
                 lookup_seconds=ticket.lookup_seconds,
             )
@@ -166,9 +182,7 @@ class CallerSide:
         if reason is not None:
             self._emit(dataclasses.replace(event, outcome="refused", reason=reason))
             return ticket
-        self._engine.hot.put(
-            keys.exact, data, min(self._config.hot_ttl, self._config.ttl or self._config.hot_ttl)
-        )
+        self._engine.hot.put(keys.exact, data, self._config.hot_ttl)
         self._emit(dataclasses.replace(event, entry_id=entry.id))
         if ticket is not None:
             ticket.closed = True
@@ -186,9 +200,10 @@ class CallerSide:
     def _entry(
         self, keys: KeySet, request: CacheRequest, answer: Answer, event: StoreEvent
     ) -> CacheEntry:
-        now = time.time()
+        now, nonce = time.time(), secrets.token_hex(4)
+        ttl = ttl_of(keys.question, request.options, self._config)
         return CacheEntry(
-            id=f"{keys.exact}.{secrets.token_hex(4)}",
+            id=f"{keys.exact}.{nonce}",
             exact=keys.exact,
             partition=keys.partition,
             question=keys.question,
@@ -196,7 +211,7 @@ class CallerSide:
             text=answer.text,
             model=request.model,
             created=now,
-            expires=None if self._config.ttl is None else now + self._config.ttl,
+            expires=expiry(now, ttl, self._config.ttl_jitter, nonce),
             embedder=self._engine.semantic.identity,
             tenant=request.tenant,
             user=request.user,
@@ -204,13 +219,14 @@ class CallerSide:
             cost_micros=event.cost_micros,
             latency=event.seconds,
             contexts=keys.contexts,
+            tags=request.options.tags,
         )
 
     def _keys(self, request: CacheRequest) -> KeySet:
         reason = may_cache(request, self._config)
         if reason is not None:
             raise NotCacheable(reason)
-        return derive(
+        keys = derive(
             request,
             secret=self._config.secret,
             namespace=self._config.namespace,
@@ -218,6 +234,9 @@ class CallerSide:
             max_bytes=self._config.max_request_bytes,
             known=self._known(request),
         )
+        if must_bypass(keys.question, request.options, self._config):
+            raise NotCacheable("volatile question")
+        return keys
 
     def _known(self, request: CacheRequest) -> Callable[[str], tuple[str, int] | None] | None:
         view = self._live.view
@@ -227,44 +246,10 @@ class CallerSide:
         return lambda text: view.known(text, owner)
 
     def _hot(self, keys: KeySet) -> CacheEntry | None:
-        data = self._engine.hot.get(keys.exact)
-        if data is None:
-            return None
-        entry = self._engine.read(data)
-        if entry is None:
-            self._engine.hot.discard([keys.exact])
-            return None
-        return entry if entry.partition == keys.partition else None
+        return self._engine.exact.fresh_of(self._engine.hot.get(keys.exact), keys)
 
     def _emit(self, event: Event) -> None:
         emit_to(self._hooks, event)
-
-
-def _told(ticket: Ticket, result: Hit | Miss) -> LookupEvent:
-    model, partition = ticket.request.model, ticket.keys.partition
-    if isinstance(result, Miss):
-        return LookupEvent(
-            outcome="miss",
-            model=model,
-            reason=result.reason,
-            seconds=result.seconds,
-            degraded=result.degraded,
-            similarity=result.nearest.similarity if result.nearest else None,
-            partition=partition,
-        )
-    return LookupEvent(
-        outcome="hit",
-        model=model,
-        reason=result.reason,
-        seconds=result.seconds,
-        tier=result.tier,
-        similarity=result.similarity,
-        entry_id=result.entry.id,
-        partition=partition,
-        original_seconds=result.entry.latency,
-        usage=result.entry.usage,
-        saved_micros=result.entry.cost_micros,
-    )
 
 
 def _as_answer(response: Any) -> Answer:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from cache_fabric.errors import ConfigurationError
 
@@ -18,6 +20,14 @@ class FabricConfig:
         namespace: Answers and records of two namespaces never meet.
         secret: Keys the hashes; give every process of a deployment the same.
         ttl: Seconds an answer may be served, counted from its birth; ``None`` for ever.
+        ttl_jitter: Largest share of a ttl that is taken off, so that answers which were born
+            together do not expire together.
+        stale_while_revalidate: Seconds after its expiry in which an answer is still served while
+            one caller refreshes it (RFC 5861).
+        stale_if_error: Seconds after its expiry in which an answer may stand in for a failed call.
+        volatile: What happens to questions whose answer changes by the hour, as a rule of thumb
+            finds them (`volatile`): ``"ttl"`` keeps their answers for ``volatile_ttl`` seconds,
+            ``"bypass"`` keeps them out of the cache, ``"ignore"`` treats them like any other.
         require_tenant: Bypass every request that names no tenant.
         repeatable_tools: Tools whose calls may be replayed; other tool calls are not stored.
         exact_timeout: Seconds the exact tier may take before the call goes on without it.
@@ -35,6 +45,11 @@ class FabricConfig:
     namespace: str = "default"
     secret: bytes = b"cache-fabric"
     ttl: float | None = None
+    ttl_jitter: float = 0.1
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+    volatile: Literal["ttl", "bypass", "ignore"] = "ttl"
+    volatile_ttl: float = 300.0
     require_tenant: bool = False
     repeatable_tools: frozenset[str] = frozenset()
     exact_timeout: float = 0.05
@@ -56,18 +71,33 @@ class FabricConfig:
         if not isinstance(self.secret, bytes):
             raise ConfigurationError("secret: expected bytes")
         for name in _SECONDS:
-            value = getattr(self, name)
-            if name == "ttl" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ConfigurationError(f"{name}: expected seconds as a number, got {value!r}")
-            if not math.isfinite(value) or value <= 0:
-                raise ConfigurationError(f"{name}: expected seconds above 0, got {value!r}")
+            if name != "ttl" or self.ttl is not None:
+                self._check_number(name, "seconds", "above 0", lambda value: value > 0)
+        for name in _WINDOWS:
+            self._check_number(name, "seconds", "of 0 or more", lambda value: value >= 0)
+        self._check_number("ttl_jitter", "a share", "from 0 to below 1", lambda v: 0 <= v < 1)
+        if self.volatile not in _VOLATILE:
+            choices = ", ".join(_VOLATILE)
+            raise ConfigurationError(f"volatile: expected one of {choices}, got {self.volatile!r}")
         for name in _COUNTS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigurationError(f"{name}: expected a whole number above 0, got {value!r}")
 
+    def _check_number(
+        self, name: str, unit: str, bounds: str, is_within: Callable[[float], bool]
+    ) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigurationError(f"{name}: expected {unit} as a number, got {value!r}")
+        if not math.isfinite(value) or not is_within(value):
+            raise ConfigurationError(f"{name}: expected {unit} {bounds}, got {value!r}")
 
-_SECONDS = ("ttl", "exact_timeout", "semantic_timeout", "open_timeout", "flight_timeout", "hot_ttl")
+
+_SECONDS = (
+    *("ttl", "volatile_ttl", "exact_timeout", "semantic_timeout"),
+    *("open_timeout", "flight_timeout", "hot_ttl"),
+)
+_WINDOWS = ("stale_while_revalidate", "stale_if_error")
+_VOLATILE = ("ttl", "bypass", "ignore")
 _COUNTS = tuple(f.name for f in fields(FabricConfig) if f.type == "int")

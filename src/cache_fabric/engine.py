@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 
 from cache_fabric import codec
 from cache_fabric.config import FabricConfig
-from cache_fabric.errors import CodecError
+from cache_fabric.exact_tier import ANSWERS, ExactTier
+from cache_fabric.freshness import is_fresh, is_within, longest_window
 from cache_fabric.hot_tier import HotTier
 from cache_fabric.instrumentation.events import Event, StoreEvent
 from cache_fabric.part import Degraded, Part
@@ -22,12 +23,11 @@ from cache_fabric.policy.base import Policy, Serve
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.single_flight import Role, SingleFlight
 from cache_fabric.stores.base import Store, Write
-from cache_fabric.types import CacheEntry, Candidate, Hit, KeySet, Miss, Neighbor, Ticket
+from cache_fabric.types import CacheEntry, Candidate, Hit, Miss, Neighbor, Ticket
 from cache_fabric.write_behind import PendingWrite, WriteBehind
 
-__all__ = ["ANSWERS", "Engine"]
+__all__ = ["Engine"]
 
-ANSWERS = "a/"
 _PATIENCE = 10.0  # seconds for work that no model call waits for
 _STORE_OPEN_TIMEOUT = 1.0
 _log = logging.getLogger("cache_fabric")
@@ -66,6 +66,7 @@ class Engine:
             max_entries=config.queue_entries,
             max_bytes=config.queue_bytes,
         )
+        self.exact = ExactTier(self.hot, self.queue, self.store, store, self.retire, config)
         self._records = store
         self._policy = policy
         self._config = config
@@ -83,15 +84,19 @@ class Engine:
 
     async def _lookup(self, ticket: Ticket) -> Hit | Miss:
         keys, degraded = ticket.keys, None
+        if ticket.request.options.refresh:
+            self.flights.lead(ticket)
+            return Miss(ticket=ticket, reason="refresh asked for")
         try:
-            entry = await self._exact(keys)
+            entry = await self.exact.find(keys)
         except Degraded as fault:
             entry, degraded = None, fault.part
-        if entry is not None:
-            return Hit(entry=entry, tier="exact")
+        served = self._served(ticket, entry) if entry is not None else None
+        if served is not None:
+            return served
         claimed = await self.flights.claim(ticket)
-        data = self._recall(keys) if isinstance(claimed, Role) else claimed
-        shared = self._decoded(data, keys) if data is not None else None
+        data = self.exact.recall(keys) if isinstance(claimed, Role) else claimed
+        shared = self.exact.fresh_of(data, keys)
         if data is not None and shared is not None:
             self.flights.settle(keys.exact, data)
             return Hit(entry=shared, tier="flight", reason="same request, answered just now")
@@ -99,6 +104,17 @@ class Engine:
         if isinstance(result, Hit):
             self._share(ticket, result.entry)
         return result
+
+    def _served(self, ticket: Ticket, entry: CacheEntry) -> Hit | None:
+        """Serve the entry if it is fresh, or stale while somebody else refreshes it."""
+        now = time.time()
+        if is_fresh(entry, now):
+            return Hit(entry=entry, tier="exact")
+        ticket.stale = entry
+        window = self._config.stale_while_revalidate
+        if not is_within(entry, window, now) or self.flights.lead(ticket):
+            return None
+        return Hit(entry=entry, tier="exact", reason="stale while it is refreshed", stale=True)
 
     def _share(self, ticket: Ticket, entry: CacheEntry) -> None:
         """Hand an entry found by meaning to those who wait for it; most often nobody does."""
@@ -116,25 +132,27 @@ class Engine:
         if ticket is not None and ticket.started < self._cleared:
             self.hot.discard([entry.exact])  # cleared while the model was thinking
             return
+        window = longest_window(self._config)
+        vector = ticket.vector if ticket is not None else None
         self.queue.put(
             PendingWrite(
                 key=entry.exact,
                 data=data,
-                ttl=None if entry.expires is None else entry.expires - entry.created,
+                ttl=None if entry.expires is None else entry.expires - entry.created + window,
                 model=entry.model,
                 partition=entry.partition,
-                question=entry.question if self._policy.semantic else None,
-                vector=ticket.vector if ticket is not None else None,
+                question=entry.question if self._policy.semantic or vector is not None else None,
+                vector=vector,
             )
         )
 
     async def entry(self, entry_id: str) -> CacheEntry | None:
-        """Return a live entry by its id, ``None`` if it is gone or was answered anew."""
+        """Return a kept entry by its id, ``None`` if it is gone or was answered anew."""
         exact = entry_id.partition(".")[0]
         data = self.queue.get(exact)
         if data is None:
             data = await self.store.demand(lambda: self._records.get(ANSWERS + exact))
-        entry = self.read(data)
+        entry = self.exact.read(data)
         return entry if entry is not None and entry.id == entry_id else None
 
     async def search(self, query: str, limit: int) -> list[Candidate]:
@@ -160,42 +178,13 @@ class Engine:
         if self._policy.semantic:
             await self.semantic.open()
 
-    async def _exact(self, keys: KeySet) -> CacheEntry | None:
-        data = self._recall(keys)
-        if data is None:
-            data = await self.store.attempt(
-                lambda: self._records.get(ANSWERS + keys.exact), self._config.exact_timeout
-            )
-        entry = self._decoded(data, keys) if data is not None else None
-        if entry is not None and data is not None:
-            self.hot.put(keys.exact, data, self._config.hot_ttl)
-        return entry
-
-    def _recall(self, keys: KeySet) -> bytes | None:
-        return self.hot.get(keys.exact) or self.queue.get(keys.exact)
-
-    def _decoded(self, data: bytes, keys: KeySet) -> CacheEntry | None:
-        """Read an envelope; what is corrupt, foreign or expired is taken out of service."""
-        entry = self.read(data)
-        if entry is not None and entry.partition == keys.partition:
-            return entry
-        self.hot.discard([keys.exact])
-        self._retire([keys.exact])
-        return None
-
-    def read(self, data: bytes | None) -> CacheEntry | None:
-        """Return the live entry of an envelope, ``None`` if it is corrupt or past its time."""
-        if data is None:
-            return None
-        try:
-            entry = codec.decode(data, self._config.secret)
-        except CodecError:
-            return None
-        return entry if entry.expires is None or entry.expires > time.time() else None
+    def _policy_of(self, ticket: Ticket) -> Policy:
+        asked: Policy | None = ticket.request.options.policy
+        return self._policy if asked is None else asked
 
     async def _by_meaning(self, ticket: Ticket, degraded: str | None) -> Hit | Miss:
-        question = ticket.keys.question
-        if question is None or not self._policy.semantic:
+        question, policy = ticket.keys.question, self._policy_of(ticket)
+        if question is None or not policy.semantic:
             return Miss(ticket=ticket, reason="not found", degraded=degraded)
         try:
             candidates = await self._near(ticket, question)
@@ -203,7 +192,7 @@ class Engine:
             return Miss(ticket=ticket, reason=str(fault), degraded=fault.part)
         if not candidates:
             return Miss(ticket=ticket, reason="not found", degraded=degraded)
-        decision = self._policy.decide(question, candidates)
+        decision = policy.decide(question, candidates)
         if not isinstance(decision, Serve):
             return Miss(
                 ticket=ticket, reason=decision.reason, nearest=decision.nearest, degraded=degraded
@@ -227,7 +216,8 @@ class Engine:
             _left(deadline),
             self.queue.of(ticket.keys.partition),
         )
-        near = [n for n in neighbors if n.similarity >= self._policy.floor]
+        floor = self._policy_of(ticket).floor
+        near = [n for n in neighbors if n.similarity >= floor]
         data = await self.store.attempt(lambda: self._fetch(near), _left(deadline)) if near else []
         return self._candidates(near, data, ticket.keys.partition)
 
@@ -235,15 +225,15 @@ class Engine:
         self, neighbors: Sequence[Neighbor], data: Sequence[bytes | None], partition: str | None
     ) -> list[Candidate]:
         """Read the neighbors' entries; the partition is compared again, whatever the index says."""
-        found, gone = [], []
+        found, gone, now = [], [], time.time()
         for neighbor, raw in zip(neighbors, data, strict=True):
-            entry = self.read(raw)
+            entry = self.exact.read(raw)
             if entry is None or entry.exact != neighbor.id:
                 gone.append(neighbor.id)
-            elif partition is None or entry.partition == partition:
+            elif is_fresh(entry, now) and partition in (None, entry.partition):
                 found.append(Candidate(entry, neighbor.similarity))
         if gone:
-            self._retire(gone)
+            self.retire(gone)
         return found
 
     async def _fetch(self, neighbors: Sequence[Neighbor]) -> list[bytes | None]:
@@ -268,7 +258,7 @@ class Engine:
     def _dropped(self, item: PendingWrite, reason: str) -> None:
         self._emit(StoreEvent(outcome="dropped", model=item.model, reason=reason))
 
-    def _retire(self, keys: Sequence[str]) -> None:
+    def retire(self, keys: Sequence[str]) -> None:
         """Delete entries in the background; a fault only leaves them to be found again."""
         task = asyncio.get_running_loop().create_task(self._delete(keys))
         self._background.add(task)

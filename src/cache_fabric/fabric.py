@@ -6,15 +6,16 @@ hop to the home loop. A model is called nowhere but in `get_or_call`, in the cal
 
 from __future__ import annotations
 
-import inspect
+import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache_fabric.at_exit import run_at_exit
 from cache_fabric.config import FabricConfig
+from cache_fabric.fabric_answers import AnswerMethods
 from cache_fabric.fabric_contexts import ContextMethods
 from cache_fabric.instrumentation.events import EventHook
 from cache_fabric.instrumentation.metrics import Metrics, figures
@@ -25,11 +26,8 @@ from cache_fabric.pricing import PriceTable
 from cache_fabric.records import Execution, Feedback, SimilarItem
 from cache_fabric.types import (
     Bypass,
-    CacheEntry,
     CacheRequest,
-    Hit,
     LookupResult,
-    Miss,
     Ticket,
     Usage,
 )
@@ -43,7 +41,7 @@ T = TypeVar("T")
 _EXIT_PATIENCE = 5.0  # seconds that the end of a program may wait for the store
 
 
-class CacheFabric(ContextMethods):
+class CacheFabric(AnswerMethods, ContextMethods):
     """Answers, contexts, executions and metrics over one store, index and embedder.
 
     Made by `create_cache_fabric`; nothing connects before the first use or `open`. Async methods
@@ -75,6 +73,7 @@ class CacheFabric(ContextMethods):
         self._hooks: list[EventHook] = [self._metrics, *hooks]
         self._lock = threading.Lock()
         self._alive: Life | None = None
+        self._refreshes: set[asyncio.Task[None]] = set()
         self._life()
         run_at_exit(self._close_at_exit)
 
@@ -125,25 +124,6 @@ class CacheFabric(ContextMethods):
         life.caller_side.released(ticket)
         life.abandon(ticket)
 
-    async def get_or_call(
-        self, request: CacheRequest, call: Callable[[], Awaitable[Any] | Any]
-    ) -> Any:
-        """Return the kept answer, or call the model, keep what it says and return that."""
-        result = await self.lookup(request)
-        if isinstance(result, Hit):
-            return result.entry.payload
-        try:
-            response = call()
-            if inspect.isawaitable(response):
-                response = await response
-        except BaseException:
-            if isinstance(result, Miss):
-                await self.release(result.ticket)
-            raise
-        if isinstance(result, Miss):
-            await self.store(result.ticket, response)
-        return response
-
     def bypass(self, model: str, reason: str) -> Bypass:
         """Count a call that a host cannot put to the cache; the same method in both colours."""
         return self._life().caller_side.bypass(model, reason)
@@ -157,18 +137,10 @@ class CacheFabric(ContextMethods):
         """
         return await self._run(lambda life: life.similar.find(query, limit, tenant))
 
-    async def get_entry(self, entry_id: str) -> CacheEntry | None:
-        """Return a kept answer by its id, or ``None``."""
-        return await self._run(lambda life: life.engine.entry(entry_id))
-
     async def similarity(self, one: str, two: str) -> float:
         """Return how near the embedder finds two texts: 1.0 for the same, 0 for unrelated ones."""
         vectors = await self._run(lambda life: life.engine.semantic.embed([one, two]))
         return float(vectors[0] @ vectors[1])
-
-    async def clear(self) -> int:
-        """Forget all answers of the namespace; contexts and executions stay. Returns how many."""
-        return await self._run(lambda life: life.engine.clear())
 
     async def track_execution(
         self,
@@ -228,6 +200,7 @@ class CacheFabric(ContextMethods):
 
     async def aclose(self) -> None:
         """Write what waits, close what this fabric made; idempotent."""
+        await self._stop_refreshes()
         life = self._life()
         if not life.portal.closed:
             await life.portal.run(lambda: life.close(self._metrics.totals()))

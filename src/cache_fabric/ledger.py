@@ -9,8 +9,8 @@ from typing import Any
 
 from cache_fabric import codec
 from cache_fabric.config import FabricConfig
-from cache_fabric.engine import ANSWERS
 from cache_fabric.errors import CodecError
+from cache_fabric.exact_tier import ANSWERS
 from cache_fabric.executions import EXECUTIONS
 from cache_fabric.instrumentation.metrics import Totals, figures
 from cache_fabric.live_contexts import HEADS

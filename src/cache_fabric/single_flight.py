@@ -62,13 +62,21 @@ class SingleFlight:
         """Return the envelope of the leader's answer, or what the ticket has to do without one."""
         if ticket.closed:
             return Role.ALONE
-        flight = self._flights.get(ticket.keys.exact)
-        if flight is None:
-            self._flights[ticket.keys.exact] = _Flight(ticket, self._start_lease(ticket))
+        if self.lead(ticket):
             return Role.LEADER
+        flight = self._flights[ticket.keys.exact]
         if flight.leader.caller == ticket.caller:
             return Role.ALONE
         return await self._wait(flight, ticket)
+
+    def lead(self, ticket: Ticket) -> bool:
+        """Take the lease if nobody holds it; returns whether this ticket does."""
+        if ticket.closed:
+            return False
+        exact = ticket.keys.exact
+        if exact not in self._flights:
+            self._flights[exact] = _Flight(ticket, self._start_lease(ticket))
+        return self._flights[exact].leader is ticket
 
     def settle(self, exact: str, answer: bytes) -> None:
         """Hand the envelope to everybody who waits for this key."""

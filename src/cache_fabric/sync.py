@@ -68,15 +68,26 @@ class SyncCacheFabric(SyncContextMethods):
         result = self.lookup(request)
         if isinstance(result, Hit):
             return result.entry.payload
+        if not isinstance(result, Miss):
+            return call()
         try:
             response = call()
+        except Exception:
+            standing_in = self.stale(result.ticket)
+            if standing_in is None:
+                raise
+            return standing_in.entry.payload
         except BaseException:
-            if isinstance(result, Miss):
-                self.release(result.ticket)
+            self.release(result.ticket)
             raise
-        if isinstance(result, Miss):
-            self.store(result.ticket, response)
+        self.store(result.ticket, response)
         return response
+
+    def stale(self, ticket: Ticket) -> Hit | None:
+        life = self._fabric._life()
+        found = life.caller_side.stood_in(ticket)
+        life.abandon(ticket)
+        return found
 
     def bypass(self, model: str, reason: str) -> Bypass:
         return self._fabric.bypass(model, reason)

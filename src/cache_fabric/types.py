@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cache_fabric.errors import ValidationError
+from cache_fabric.options import NO_OPTIONS, CacheOptions
+
 __all__ = [
     "Answer",
     "Bypass",
@@ -56,6 +59,7 @@ class CacheRequest:
         tenant: Whose call this is; answers are never shared between tenants.
         user: End user, when answers must not be shared between users either.
         kind: ``"chat"`` or ``"completion"``; the two never share an answer.
+        options: What this request asks of the cache; not part of its key.
     """
 
     model: str
@@ -65,6 +69,12 @@ class CacheRequest:
     tenant: str | None = None
     user: str | None = None
     kind: Literal["chat", "completion"] = "chat"
+    options: CacheOptions = NO_OPTIONS
+
+    def __post_init__(self) -> None:
+        given: object = self.options
+        if not isinstance(given, CacheOptions):
+            raise ValidationError("options", f"expected CacheOptions, got {type(given).__name__}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,7 @@ class CacheEntry:
     latency: float | None = None
     text: str = ""
     contexts: tuple[tuple[str, int], ...] = ()
+    tags: tuple[str, ...] = ()
 
     def age(self, now: float | None = None) -> float:
         """Seconds since the model gave the answer, never negative."""
@@ -177,6 +188,7 @@ class Ticket:
         started: Monotonic seconds when the lookup began.
         lookup_seconds: What the lookup took.
         vector: The question's unit vector once it has been embedded, so that a store need not.
+        stale: The expired answer of the same request, while its stale windows last.
     """
 
     keys: KeySet
@@ -185,6 +197,7 @@ class Ticket:
     started: float = field(default_factory=time.monotonic)
     lookup_seconds: float = 0.0
     vector: Any = field(default=None, repr=False)
+    stale: CacheEntry | None = field(default=None, repr=False)
     closed: bool = False
 
 
@@ -198,6 +211,8 @@ class Hit:
         similarity: 1.0 unless the tier is ``semantic``.
         reason: Why it was served, in words.
         seconds: Time of the lookup.
+        stale: True for an answer past its time, see ``FabricConfig.stale_while_revalidate`` and
+            ``stale_if_error``.
     """
 
     entry: CacheEntry
@@ -205,6 +220,7 @@ class Hit:
     similarity: float = 1.0
     reason: str = "same request"
     seconds: float = 0.0
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -32,3 +33,20 @@ def ask() -> Callable[..., CacheRequest]:
         return CacheRequest(model="gpt-4o-mini", messages=messages, **fields)
 
     return make
+
+
+class Clock:
+    """Wall-clock seconds that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    moved = Clock()
+    monkeypatch.setattr(time, "time", moved)
+    return moved

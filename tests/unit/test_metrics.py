@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from cache_fabric.instrumentation.events import LookupEvent, StoreEvent
@@ -79,6 +81,18 @@ def test_bypassed_and_coalesced_requests_are_in_neither_term_of_the_hit_rate() -
     found = figures(metrics.totals())
     assert found["hit_rate"] == 0.0
     assert (found["coalesced"], found["bypassed"], found["requests"]) == (1, 1, 3)
+
+
+def test_stale_answers_are_outcomes_of_their_own() -> None:
+    metrics = Metrics()
+    metrics(miss())
+    metrics(dataclasses.replace(hit(0.1, 0.9), stale=True))
+    metrics(miss())
+    metrics(StoreEvent(outcome="stale", model="m"))
+    found = figures(metrics.totals())
+    assert (found["stale"], found["stale_if_error"], found["requests"]) == (1, 1, 3)
+    assert (found["hits"], found["hit_rate"]) == (0, 0.0)
+    assert found["avg_hit_latency"] == pytest.approx(100.0)
 
 
 def test_a_dropped_write_is_counted_once_and_costs_nothing_more() -> None:

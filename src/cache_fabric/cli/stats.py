@@ -45,6 +45,7 @@ def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
         ("speedup", _shown(metrics["speedup"], "{:.2f}x")),
         ("cost saved", _shown(metrics["cost_saved"], "${:,.6f}")),
         ("tokens saved", f"{metrics['tokens_saved']:,}"),
+        ("stale answers", f"{metrics['stale'] + metrics['stale_if_error']:,}"),
         ("refused near misses", f"{metrics['refused_near_misses']:,}"),
     ]
 

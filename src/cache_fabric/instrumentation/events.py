@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from cache_fabric.types import Tier, Usage
+from cache_fabric.types import Hit, Miss, Ticket, Tier, Usage
 
-__all__ = ["Event", "EventHook", "LookupEvent", "StoreEvent"]
+__all__ = ["Event", "EventHook", "LookupEvent", "StoreEvent", "event_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class LookupEvent:
         outcome: ``hit``, ``miss`` or ``bypass``.
         tier: Of a hit.
         reason: Of a miss or bypass, or why a hit was served.
+        stale: True for a hit past its time.
         degraded: The part of ours that failed, for a miss that might have been a hit.
         seconds: What the lookup took the caller.
         original_seconds: Of a hit: what the model took for this answer, ``None`` if not known.
@@ -42,6 +43,7 @@ class LookupEvent:
     original_seconds: float | None = None
     usage: Usage | None = None
     saved_micros: int | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +52,14 @@ class StoreEvent:
 
     Attributes:
         outcome: ``stored``, ``refused`` (not fit to be kept, see reason), ``dropped`` (queue full
-            or backend fault) or ``released`` (the model gave no answer).
+            or backend fault), ``released`` (the model gave no answer) or ``stale`` (it gave none,
+            and an expired one stood in).
         lookup_seconds: What the lookup before it took.
         seconds: What the model took, ``None`` if not known.
         cost_micros: What the call cost, ``None`` if not priced.
     """
 
-    outcome: Literal["stored", "refused", "dropped", "released"]
+    outcome: Literal["stored", "refused", "dropped", "released", "stale"]
     model: str
     reason: str = ""
     lookup_seconds: float = 0.0
@@ -68,3 +71,32 @@ class StoreEvent:
 
 Event = LookupEvent | StoreEvent
 EventHook = Callable[[Event], None]
+
+
+def event_of(ticket: Ticket, result: Hit | Miss) -> LookupEvent:
+    """Return the event of a lookup that ended in a hit or a miss."""
+    model, partition = ticket.request.model, ticket.keys.partition
+    if isinstance(result, Miss):
+        return LookupEvent(
+            outcome="miss",
+            model=model,
+            reason=result.reason,
+            seconds=result.seconds,
+            degraded=result.degraded,
+            similarity=result.nearest.similarity if result.nearest else None,
+            partition=partition,
+        )
+    return LookupEvent(
+        outcome="hit",
+        model=model,
+        reason=result.reason,
+        seconds=result.seconds,
+        tier=result.tier,
+        similarity=result.similarity,
+        entry_id=result.entry.id,
+        partition=partition,
+        stale=result.stale,
+        original_seconds=result.entry.latency,
+        usage=result.entry.usage,
+        saved_micros=result.entry.cost_micros,
+    )

@@ -22,11 +22,12 @@ class Totals:
 
     Attributes:
         tiers: `LookupEvent` hits by ``tier``.
-        outcomes: `LookupEvent` by ``outcome``; a hit of tier ``flight`` counts as ``coalesced``.
+        outcomes: `LookupEvent` by ``outcome``; a hit of tier ``flight`` counts as ``coalesced``, a
+            ``stale`` one as ``stale``.
         degraded: `LookupEvent` misses by the part that failed.
         answers: `StoreEvent` by ``outcome``.
         refused: Misses whose nearest neighbor was judged and not served.
-        hit_seconds: Sum of ``LookupEvent.seconds`` of hits and coalesced.
+        hit_seconds: Sum of ``LookupEvent.seconds`` of hits, coalesced and stale.
         replayed, replayed_seconds, original_seconds: Hits whose ``original_seconds`` is known: how
             many, their ``seconds``, and what the model took then.
         calls, call_seconds, call_lookup_seconds: Model calls with a known ``StoreEvent.seconds``,
@@ -102,7 +103,7 @@ class Metrics:
 
 
 def _add_lookup(totals: Totals, event: LookupEvent) -> None:
-    totals.outcomes["coalesced" if event.tier == "flight" else event.outcome] += 1
+    totals.outcomes[_outcome(event)] += 1
     if event.degraded:
         totals.degraded[event.degraded] += 1
     if event.outcome == "miss" and event.similarity is not None:
@@ -120,6 +121,12 @@ def _add_lookup(totals: Totals, event: LookupEvent) -> None:
         totals.saved_micros += event.saved_micros
     if event.usage is not None:
         totals.saved_tokens += event.usage.total_tokens
+
+
+def _outcome(event: LookupEvent) -> str:
+    if event.stale:
+        return "stale"
+    return "coalesced" if event.tier == "flight" else event.outcome
 
 
 def _add_answer(totals: Totals, event: StoreEvent) -> None:
@@ -140,13 +147,13 @@ def _add_answer(totals: Totals, event: StoreEvent) -> None:
 def figures(totals: Totals) -> dict[str, Any]:
     """Return the figures that people ask for.
 
-    ``hit_rate`` is percent of hits and misses (bypassed and coalesced requests are in neither
-    term), latencies are mean milliseconds of served requests, money is dollars. ``speedup`` is
-    what the served requests would have taken without the cache (the recorded latency of the
-    original call for hits, the measured one for misses) over what they took.
+    ``hit_rate`` is percent of hits and misses (bypassed, coalesced and stale requests are in
+    neither term), latencies are mean milliseconds of served requests, money is dollars.
+    ``speedup`` is what the served requests would have taken without the cache (the recorded latency
+    of the original call for hits, the measured one for misses) over what they took.
     """
     hits, misses = totals.outcomes["hit"], totals.outcomes["miss"]
-    served_hits = hits + totals.outcomes["coalesced"]
+    served_hits = hits + totals.outcomes["coalesced"] + totals.outcomes["stale"]
     calls = totals.call_seconds + totals.call_lookup_seconds
     without = totals.original_seconds + totals.call_seconds
     took = totals.replayed_seconds + calls
@@ -159,6 +166,8 @@ def figures(totals: Totals) -> dict[str, Any]:
         "hits": hits,
         "misses": misses,
         "coalesced": totals.outcomes["coalesced"],
+        "stale": totals.outcomes["stale"],
+        "stale_if_error": totals.answers["stale"],
         "bypassed": totals.outcomes["bypass"],
         "refused_near_misses": totals.refused,
         "hits_by_tier": dict(totals.tiers),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -18,6 +19,7 @@ from cache_fabric.langchain._answer import read_generations, to_answer
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._prompt import read_request
 from cache_fabric.langchain._settings import read_settings
+from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.types import CacheRequest, Hit, LookupResult, Miss, Ticket
 
 __all__ = ["FabricCache"]
@@ -34,8 +36,8 @@ class FabricCache(BaseCache):
     Give it to ``set_llm_cache`` or to a model's ``cache=``. Chat answers come back as private
     copies with fresh ids, marked in ``generation_info["cache_fabric"]`` and in
     ``response_metadata["cache_fabric"]``: ``tier``, ``similarity``, ``entry_id``, ``age`` in
-    seconds, ``saved_cost`` in dollars (``None`` where no price is known). Plain generations come
-    back equal to what was stored.
+    seconds, ``saved_cost`` in dollars (``None`` where no price is known), and ``stale`` for an
+    answer past its time. Plain generations come back equal to what was stored.
 
     No fault, of a backend or of this class, reaches the model call: it becomes a miss, is counted
     as a bypass and logged once for its kind. LangChain streams never consult a cache, and its two
@@ -45,12 +47,19 @@ class FabricCache(BaseCache):
         fabric: Used as it is and never closed.
         tenant: Whose calls these are; answers are not shared between tenants.
         user: End user, when answers must not be shared between users either.
+        options: Of every request; more than one cache may share a fabric, each with its own.
     """
 
     def __init__(
-        self, fabric: CacheFabric, *, tenant: str | None = None, user: str | None = None
+        self,
+        fabric: CacheFabric,
+        *,
+        tenant: str | None = None,
+        user: str | None = None,
+        options: CacheOptions = NO_OPTIONS,
     ) -> None:
         self._fabric = fabric
+        self._options = options
         self._tenant = tenant
         self._user = user
         self._told: set[str] = set()
@@ -110,13 +119,14 @@ class FabricCache(BaseCache):
             task.add_done_callback(release)
 
     def _request(self, prompt: str, llm_string: str) -> CacheRequest:
-        return read_request(
+        request = read_request(
             prompt,
             llm_string,
             tenant=self._tenant,
             user=self._user,
             max_characters=_CHARACTERS_PER_BYTE * self._fabric.config.max_request_bytes,
         )
+        return dataclasses.replace(request, options=self._options)
 
     @staticmethod
     def _served(request: CacheRequest, result: LookupResult) -> list[Generation] | None:
@@ -130,6 +140,8 @@ class FabricCache(BaseCache):
             "age": entry.age(),
             "saved_cost": None if entry.cost_micros is None else entry.cost_micros / 1e6,
         }
+        if result.stale:
+            mark["stale"] = True
         return read_generations(entry.payload, request.kind, mark)
 
     def _harmless(self, llm_string: str, *, counts_bypass: bool = True) -> _FailOpen:

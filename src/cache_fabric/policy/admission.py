@@ -24,6 +24,8 @@ def may_cache(request: CacheRequest, config: FabricConfig) -> str | None:
     """Return why the request must bypass the cache, or ``None`` if it need not."""
     if config.require_tenant and not request.tenant:
         return "no tenant"
+    if request.options.no_store:
+        return "no store"
     if not any(_says_something(message) for message in request.messages):
         return "empty prompt"
     return None

@@ -1,0 +1,123 @@
+"""The facade's methods on answers beyond lookup and store."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from cache_fabric.config import FabricConfig
+from cache_fabric.freshness import is_within
+from cache_fabric.life import Life
+from cache_fabric.types import CacheEntry, CacheRequest, Hit, LookupResult, Miss, Ticket
+
+__all__ = ["AnswerMethods"]
+
+T = TypeVar("T")
+Call = Callable[[], Awaitable[Any] | Any]
+_log = logging.getLogger("cache_fabric")
+
+
+class AnswerMethods:
+    """Call through the cache, serve stale where that is allowed."""
+
+    config: FabricConfig
+    _refreshes: set[asyncio.Task[None]]
+
+    def _life(self) -> Life:
+        raise AssertionError("the facade provides it")
+
+    async def _run(self, call: Callable[[Life], Coroutine[Any, Any, T]]) -> T:
+        raise AssertionError("the facade provides it")
+
+    async def lookup(self, request: CacheRequest) -> LookupResult:
+        raise AssertionError("the facade provides it")
+
+    async def store(self, ticket: Ticket | CacheRequest, response: Any) -> str | None:
+        raise AssertionError("the facade provides it")
+
+    async def release(self, ticket: Ticket) -> None:
+        raise AssertionError("the facade provides it")
+
+    async def get_or_call(self, request: CacheRequest, call: Call) -> Any:
+        """Return the kept answer, or call the model, keep what it says and return that.
+
+        While ``stale_while_revalidate`` lasts the caller that refreshes gets the stale answer too,
+        and a task of the running loop calls the model (``fabric.sync`` calls it before it returns:
+        it runs no code of a caller in another thread). While ``stale_if_error`` lasts a stale
+        answer is returned in place of an ``Exception`` of the call.
+        """
+        result = await self.lookup(request)
+        if isinstance(result, Hit):
+            return result.entry.payload
+        if not isinstance(result, Miss):
+            return await _awaited(call)
+        ticket = result.ticket
+        window = self.config.stale_while_revalidate
+        if ticket.stale is not None and is_within(ticket.stale, window, time.time()):
+            task = asyncio.create_task(self._refresh(ticket, call))
+            self._refreshes.add(task)
+            task.add_done_callback(self._refreshes.discard)
+            return ticket.stale.payload
+        return await self._answered(ticket, call)
+
+    async def stale(self, ticket: Ticket) -> Hit | None:
+        """Give a ticket back after a failed call, as `release` does.
+
+        Returns:
+            The expired answer of the same request, marked ``stale``, while ``stale_if_error``
+            lasts; else ``None``, and the failure is the caller's.
+        """
+        life = self._life()
+        found = life.caller_side.stood_in(ticket)
+        life.abandon(ticket)
+        return found
+
+    async def get_entry(self, entry_id: str) -> CacheEntry | None:
+        """Return a kept answer by its id, or ``None``."""
+        return await self._run(lambda life: life.engine.entry(entry_id))
+
+    async def clear(self) -> int:
+        """Forget all answers of the namespace; contexts and executions stay. Returns how many."""
+        return await self._run(lambda life: life.engine.clear())
+
+    async def _answered(self, ticket: Ticket, call: Call) -> Any:
+        try:
+            response = await _awaited(call)
+        except Exception:
+            standing_in = await self.stale(ticket)
+            if standing_in is None:
+                raise
+            return standing_in.entry.payload
+        except BaseException:
+            await self.release(ticket)
+            raise
+        await self.store(ticket, response)
+        return response
+
+    async def _refresh(self, ticket: Ticket, call: Call) -> None:
+        """Answer a ticket that nobody waits for: a failure can only be logged."""
+        try:
+            await self.store(ticket, await _awaited(call))
+        except Exception as error:  # noqa: BLE001 - the caller has its answer and has gone
+            await self.release(ticket)
+            _log.warning("a stale answer was not refreshed: %s", type(error).__name__)
+        except BaseException:
+            await self.release(ticket)
+            raise
+
+    async def _stop_refreshes(self) -> None:
+        """End the refreshes of the running loop; those of other loops end with their loop."""
+        here = asyncio.get_running_loop()
+        mine = [task for task in self._refreshes if task.get_loop() is here]
+        for task in mine:
+            task.cancel()
+        await asyncio.gather(*mine, return_exceptions=True)
+
+
+async def _awaited(call: Call) -> Any:
+    response = call()
+    return await response if inspect.isawaitable(response) else response
