@@ -126,7 +126,11 @@ class CallerSide:
     def stood_in(self, ticket: Ticket) -> Hit | None:
         """Count a call that failed, and return the expired answer that may stand in for it."""
         entry, window = ticket.stale, self._config.stale_if_error
-        if entry is None or not is_within(entry, window, time.time()):
+        if (
+            entry is None
+            or not is_within(entry, window, time.time())
+            or self._engine.retirements.cover(entry, ticket.started)
+        ):
             self.released(ticket)
             return None
         self._close(ticket, "stale")

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from cache_fabric import codec
 from cache_fabric.context_rules import Body, Head, digest
 from cache_fabric.errors import BackendError
-from cache_fabric.records import ContextChange, ContextEntry, Freshness
+from cache_fabric.records import ContextChange, ContextEntry, Freshness, Retired
 from cache_fabric.scopes import Owner
 from cache_fabric.stores.base import Change, Changes
 from cache_fabric.types import ContextScope
 
-__all__ = ["View", "changes_of", "entry_of", "items_of", "was_missed"]
+__all__ = [
+    "View",
+    "changes_of",
+    "entry_of",
+    "items_of",
+    "note_of_retired",
+    "retired_of",
+    "was_missed",
+]
 
 
 class View:
@@ -114,3 +125,14 @@ def items_of(change: Change, secret: bytes) -> list[dict[str, Any]]:
     except (KeyError, TypeError) as error:
         raise BackendError("change log", "read", "a note that is not a context change") from error
     return items
+
+
+def note_of_retired(retired: Retired, secret: bytes) -> bytes:
+    """Return the note of an invalidation: it changes no context."""
+    return codec.pack({"items": [], "retired": asdict(retired)}, secret)
+
+
+def retired_of(change: Change, secret: bytes) -> Retired | None:
+    """Return the answers that one revision retired, ``None`` if it was about contexts."""
+    retired = codec.unpack(change.note, secret).get("retired")
+    return None if retired is None else msgspec.convert(retired, Retired)

@@ -20,6 +20,7 @@ from cache_fabric.hot_tier import HotTier
 from cache_fabric.instrumentation.events import Event, StoreEvent
 from cache_fabric.part import Degraded, Part
 from cache_fabric.policy.base import Policy, Serve
+from cache_fabric.selector import Retirements, Selector
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.single_flight import Role, SingleFlight
 from cache_fabric.stores.base import Store, Write
@@ -67,11 +68,11 @@ class Engine:
             max_bytes=config.queue_bytes,
         )
         self.exact = ExactTier(self.hot, self.queue, self.store, store, self.retire, config)
+        self.retirements = Retirements()
         self._records = store
         self._policy = policy
         self._config = config
         self._emit = emit
-        self._cleared = 0.0
         self._background: set[asyncio.Task[None]] = set()
 
     async def lookup(self, ticket: Ticket) -> Hit | Miss:
@@ -129,8 +130,8 @@ class Engine:
         if entry.latency is not None:
             self.flights.observe(entry.model, entry.latency)
         self.flights.settle(entry.exact, data)
-        if ticket is not None and ticket.started < self._cleared:
-            self.hot.discard([entry.exact])  # cleared while the model was thinking
+        if ticket is not None and self.retirements.cover(entry, ticket.started):
+            self.hot.discard([entry.exact])  # retired while the model was thinking
             return
         window = longest_window(self._config)
         vector = ticket.vector if ticket is not None else None
@@ -163,7 +164,7 @@ class Engine:
 
     async def clear(self) -> int:
         """Forget every answer of the namespace; returns how many the store held."""
-        self._cleared = time.monotonic()
+        self.retirements.add(Selector(), time.monotonic())
         self.queue.discard()
         await self.queue.flush()
         self.hot.clear()

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from cache_fabric.config import FabricConfig
 from cache_fabric.freshness import is_within
 from cache_fabric.life import Life
+from cache_fabric.records import Invalidation
+from cache_fabric.selector import Selector
 from cache_fabric.types import CacheEntry, CacheRequest, Hit, LookupResult, Miss, Ticket
 
 __all__ = ["AnswerMethods"]
@@ -22,7 +24,7 @@ _log = logging.getLogger("cache_fabric")
 
 
 class AnswerMethods:
-    """Call through the cache, serve stale where that is allowed."""
+    """Call through the cache, serve stale where that is allowed, list and take back answers."""
 
     config: FabricConfig
     _refreshes: set[asyncio.Task[None]]
@@ -80,9 +82,51 @@ class AnswerMethods:
         """Return a kept answer by its id, or ``None``."""
         return await self._run(lambda life: life.engine.entry(entry_id))
 
+    async def list_answers(
+        self,
+        *,
+        context: str | None = None,
+        tenant: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        limit: int = 100,
+    ) -> list[CacheEntry]:
+        """Return the newest answers that fit all that is named; reads every answer once."""
+        selector = Selector(context=context, tenant=tenant, tag=tag, model=model)
+        return await self._run(lambda life: life.invalidations.find(selector, limit))
+
+    async def invalidate(
+        self,
+        *,
+        entry: str | None = None,
+        context: str | None = None,
+        tenant: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        dry_run: bool = False,
+    ) -> Invalidation:
+        """Delete the answers that fit all that is named, for good and in every process.
+
+        An answer that a model is still giving, to a lookup made before, is handed to those who
+        wait for it and not kept. Other processes hear of it through the change log at once, and
+        within ``hot_ttl`` where they cannot.
+
+        Args:
+            entry: Id of one answer.
+            context: Key of a context; the answers given under any version of it, in any scope.
+            tenant, tag, model: As the request named them.
+            dry_run: Only count.
+
+        Raises:
+            ValidationError: Nothing is named, or a value is no name.
+            BackendError: The store failed.
+        """
+        selector = Selector(entry=entry, context=context, tenant=tenant, tag=tag, model=model)
+        return await self._run(lambda life: life.invalidations.apply(selector, dry_run=dry_run))
+
     async def clear(self) -> int:
         """Forget all answers of the namespace; contexts and executions stay. Returns how many."""
-        return await self._run(lambda life: life.engine.clear())
+        return await self._run(lambda life: life.invalidations.clear())
 
     async def _answered(self, ticket: Ticket, call: Call) -> Any:
         try:

@@ -251,7 +251,10 @@ class ContextMethods:
                 yield change
 
     def on(self, event: str, listener: Listener) -> None:
-        """Call ``listener(event, value)`` on ``changed``, ``stale`` and ``error``."""
+        """Call ``listener(event, value)`` on ``changed``, ``stale``, ``error`` and ``retired``.
+
+        ``retired`` says that some process took answers back; its value is a `records.Retired`.
+        """
         listeners = self._life().contexts.live.listeners
         if event not in listeners:
             raise ValidationError("event", f"expected one of {', '.join(listeners)}, got {event!r}")

@@ -18,6 +18,7 @@ from cache_fabric.executions import Executions
 from cache_fabric.indexes.base import VectorIndex
 from cache_fabric.instrumentation.events import EventHook
 from cache_fabric.instrumentation.metrics import Totals
+from cache_fabric.invalidation import Invalidations
 from cache_fabric.ledger import Ledger
 from cache_fabric.policy.base import Policy
 from cache_fabric.portal import Portal
@@ -75,6 +76,9 @@ class Life:
         self.executions = Executions(self.engine.store, parts.store, config)
         self.ledger = Ledger(self.engine.store, parts.store, config)
         self.similar = SimilarSearch(self.engine, self.contexts)
+        self.invalidations = Invalidations(
+            self.engine, self.contexts.live, parts.store, config.secret
+        )
 
     async def know_contexts(self) -> None:
         """Load the live view before a first lookup, so that its partition is the right one."""

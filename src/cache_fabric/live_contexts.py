@@ -19,7 +19,7 @@ import msgspec
 from cache_fabric import codec
 from cache_fabric.backoff import back_off
 from cache_fabric.context_rules import Body, Head, advance
-from cache_fabric.context_view import View, changes_of, items_of, was_missed
+from cache_fabric.context_view import View, changes_of, items_of, retired_of, was_missed
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.part import Degraded, Part
 from cache_fabric.records import Freshness, Resync
@@ -33,6 +33,7 @@ _VERSIONS = "v/"
 MISSED = "the change log was trimmed or went back"
 _HEARTBEAT = 1.0  # seconds; how often a quiet log is known to be quiet
 _LONGEST_PAUSE = 2.0
+_EVENTS = ("changed", "stale", "error", "retired")
 _log = logging.getLogger("cache_fabric")
 Listener = Callable[[str, Any], object]
 
@@ -54,7 +55,7 @@ class LiveContexts:
     def __init__(self, store: Part, records: Store, secret: bytes) -> None:
         self.view: View | None = None
         self.freshness = Freshness()
-        self.listeners: dict[str, list[Listener]] = {"changed": [], "stale": [], "error": []}
+        self.listeners: dict[str, list[Listener]] = {name: [] for name in _EVENTS}
         self._store = store
         self._records = records
         self._secret = secret
@@ -174,6 +175,9 @@ class LiveContexts:
         for change in page.items:
             for changed in changes_of(change, self._secret):
                 self.tell("changed", changed)
+            retired = retired_of(change, self._secret)
+            if retired is not None:
+                self.tell("retired", retired)
 
     async def _snapshot(self) -> None:
         """Read everything at one revision: read until no commit came between."""

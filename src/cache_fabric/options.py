@@ -24,7 +24,7 @@ class CacheOptions:
         no_store: The request bypasses the cache: nothing is looked up, nothing is kept.
         refresh: Nothing is looked up; the model's answer replaces the kept one.
         policy: A `Policy` that judges the neighbors of this request in place of the fabric's.
-        tags: Kept with the answer; at most 64.
+        tags: Kept with the answer, for ``invalidate(tag=...)``; at most 64.
 
     Raises:
         ValidationError: A value is not usable; the message names the field.

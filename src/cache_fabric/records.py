@@ -18,7 +18,9 @@ __all__ = [
     "Execution",
     "Feedback",
     "Freshness",
+    "Invalidation",
     "Resync",
+    "Retired",
     "SimilarItem",
 ]
 
@@ -193,3 +195,33 @@ class SimilarItem(_BothWays):
     value: Any
     similarity: float
     metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidation:
+    """What an invalidation did, or would do.
+
+    Attributes:
+        count: Answers that were meant.
+        dry_run: True when nothing was deleted.
+        revision: Position in the change log by which other processes hear of it.
+    """
+
+    count: int
+    dry_run: bool = False
+    revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """Answers that some process invalidated.
+
+    Attributes:
+        origin: Whose doing it was; a fabric passes over its own.
+        named: What was asked for, by name; empty for all answers.
+        keys: Exact keys of the answers, ``None`` where they are too many to be told.
+    """
+
+    origin: str
+    named: Mapping[str, str]
+    keys: tuple[str, ...] | None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache_fabric.ledger import Inspection
-from cache_fabric.records import Execution, Feedback, SimilarItem
+from cache_fabric.records import Execution, Feedback, Invalidation, SimilarItem
 from cache_fabric.sync_contexts import SyncContextMethods
 from cache_fabric.types import (
     Bypass,
@@ -99,6 +99,37 @@ class SyncCacheFabric(SyncContextMethods):
 
     def get_entry(self, entry_id: str) -> CacheEntry | None:
         return self._call(lambda: self._fabric.get_entry(entry_id))
+
+    def list_answers(
+        self,
+        *,
+        context: str | None = None,
+        tenant: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        limit: int = 100,
+    ) -> list[CacheEntry]:
+        return self._call(
+            lambda: self._fabric.list_answers(
+                context=context, tenant=tenant, tag=tag, model=model, limit=limit
+            )
+        )
+
+    def invalidate(
+        self,
+        *,
+        entry: str | None = None,
+        context: str | None = None,
+        tenant: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        dry_run: bool = False,
+    ) -> Invalidation:
+        return self._call(
+            lambda: self._fabric.invalidate(
+                entry=entry, context=context, tenant=tenant, tag=tag, model=model, dry_run=dry_run
+            )
+        )
 
     def similarity(self, one: str, two: str) -> float:
         return self._call(lambda: self._fabric.similarity(one, two))

@@ -263,6 +263,15 @@ async def test_a_host_asks_for_the_stale_answer_in_place_of_a_release(
     assert len(fabric._life().engine.flights) == 0
 
 
+async def test_an_invalidated_answer_does_not_stand_in(make: Make, ask: Ask, clock: Clock) -> None:
+    fabric = make(ttl=100, ttl_jitter=0, stale_if_error=50)
+    await answered(fabric, ask(QUESTION))
+    clock.now += 101
+    begun = await missed(fabric, ask(QUESTION))
+    await fabric.invalidate(model="gpt-4o-mini")
+    assert await fabric.stale(begun.ticket) is None
+
+
 async def test_a_cancelled_call_is_no_error(make: Make, ask: Ask, clock: Clock) -> None:
     fabric = make(ttl=100, ttl_jitter=0, stale_if_error=50)
     await answered(fabric, ask(QUESTION))

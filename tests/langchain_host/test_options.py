@@ -23,10 +23,10 @@ def test_the_options_of_a_cache_go_with_every_request(
 ) -> None:
     chat = make_chat(cache=FabricCache(fabric, options=CacheOptions(tags=("support",))))
     chat.invoke("capital?")
-    entry_id = chat.invoke("capital?").response_metadata["cache_fabric"]["entry_id"]
-    entry = fabric.sync.get_entry(entry_id)
-    assert entry is not None
-    assert entry.tags == ("support",)
+    assert [answer.tags for answer in fabric.sync.list_answers()] == [("support",)]
+    fabric.sync.invalidate(tag="support")
+    chat.invoke("capital?")
+    assert chat.calls == 2
 
 
 def test_a_stale_answer_is_marked(make_chat: MakeChat, monkeypatch: pytest.MonkeyPatch) -> None:

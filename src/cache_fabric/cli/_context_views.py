@@ -17,7 +17,11 @@ from rich.text import Text
 from cache_fabric.records import ContextChange, ContextEntry, Resync
 
 __all__ = [
+    "add_row",
     "as_text",
+    "first_line",
+    "moment",
+    "new_table",
     "plain",
     "print_changes",
     "show_diff",
@@ -62,26 +66,26 @@ def show_value(value: Any) -> None:
 
 def show_entries(entries: Sequence[ContextEntry]) -> None:
     """Print current contexts, a row each."""
-    table = _table("key", "scope", "version", "behaviour", "labels", "updated", "value")
+    table = new_table("key", "scope", "version", "behaviour", "labels", "updated", "value")
     for entry in entries:
-        _add_row(
+        add_row(
             table,
             entry.key,
             entry.scope,
             entry.version,
             entry.behaviour,
             ", ".join(entry.labels),
-            _moment(entry.timestamp),
-            _first_line(entry.value),
+            moment(entry.timestamp),
+            first_line(entry.value),
         )
     Console().print(table)
 
 
 def show_history(history: Sequence[ContextEntry]) -> None:
     """Print the versions of one context, oldest first."""
-    table = _table("version", "behaviour", "change", "labels", "author", "message", "time")
+    table = new_table("version", "behaviour", "change", "labels", "author", "message", "time")
     for entry in history:
-        _add_row(
+        add_row(
             table,
             entry.version,
             entry.behaviour,
@@ -89,7 +93,7 @@ def show_history(history: Sequence[ContextEntry]) -> None:
             ", ".join(entry.labels),
             entry.author or "",
             entry.message or "",
-            _moment(entry.timestamp),
+            moment(entry.timestamp),
         )
     Console().print(table)
 
@@ -117,7 +121,7 @@ def _change_line(change: ContextChange | Resync) -> str:
         return f"{change.revision} resync: {change.reason}"
     label = "" if change.label is None else f"@{change.label}"
     parts = [
-        f"{change.revision} {_moment(change.at)} {change.op} {change.key}{label}",
+        f"{change.revision} {moment(change.at)} {change.op} {change.key}{label}",
         f"{change.scope} version {change.before or 0} -> {change.version}",
         f"behaviour {change.behaviour}",
         *(part for part in (change.author, change.message) if part),
@@ -137,14 +141,16 @@ async def print_changes(
             return
 
 
-def _table(*columns: str) -> Table:
+def new_table(*columns: str) -> Table:
+    """Return a table whose cells are never cut."""
     table = Table()
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
 
 
-def _add_row(table: Table, *cells: str | int) -> None:
+def add_row(table: Table, *cells: str | int) -> None:
+    """Add a row; whatever its texts hold, the terminal only shows them."""
     table.add_row(*(Text(_harmless(str(cell))) for cell in cells))
 
 
@@ -155,14 +161,16 @@ def _change(entry: ContextEntry) -> str:
     return entry.change if entry.same_as is None else f"rollback to {entry.same_as}"
 
 
-def _first_line(value: Any) -> str:
+def first_line(value: Any) -> str:
+    """Return the beginning of a value, on one line."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     first, _, rest = text.partition("\n")
     shown = _harmless(first[:_WIDEST_VALUE])
     return f"{shown} \u2026" if rest or len(first) > _WIDEST_VALUE else shown
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
+    """Return a time as people here read it."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 

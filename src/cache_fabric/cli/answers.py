@@ -1,0 +1,130 @@
+"""``cache-fabric answers``: list, show and take back kept answers.
+
+Works beside running applications: the store is changed, they hear of it through the change log,
+and a vector that is left in an index is removed when it is found.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from cache_fabric.cli._context_options import opened_contexts
+from cache_fabric.cli._context_views import add_row, first_line, moment, new_table, show_value
+from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
+from cache_fabric.records import Invalidation
+from cache_fabric.types import CacheEntry
+
+__all__ = ["app"]
+
+app = typer.Typer(help="List, show and take back kept answers.", no_args_is_help=True)
+
+EntryId = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
+Context = Annotated[str | None, typer.Option(help="Given under any version of this context.")]
+Tenant = Annotated[str | None, typer.Option(help="Of this tenant.")]
+Tag = Annotated[str | None, typer.Option(help="With this tag.")]
+Model = Annotated[str | None, typer.Option(help="Of this model.")]
+
+
+@app.command()
+def ls(
+    context: Context = None,
+    tenant: Tenant = None,
+    tag: Tag = None,
+    model: Model = None,
+    limit: Annotated[int, typer.Option(help="Most answers that are shown.")] = 100,
+    fabric: FabricOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List kept answers, newest first."""
+    with opened_contexts(fabric) as opened:
+        entries = opened.list_answers(
+            context=context, tenant=tenant, tag=tag, model=model, limit=limit
+        )
+    if json:
+        print_json([_plain(entry) for entry in entries])
+        return
+    table = new_table("id", "model", "tenant", "tags", "born", "expires", "question")
+    for entry in entries:
+        add_row(
+            table,
+            entry.id,
+            entry.model,
+            entry.tenant or "",
+            ", ".join(entry.tags),
+            moment(_at(entry.created)),
+            "" if entry.expires is None else moment(_at(entry.expires)),
+            first_line(entry.question or ""),
+        )
+    Console().print(table)
+
+
+@app.command()
+def show(entry_id: EntryId, fabric: FabricOption = None, json: JsonOption = False) -> None:
+    """Show the text of an answer, with --json all that is kept of its call."""
+    with opened_contexts(fabric) as opened:
+        entry = opened.get_entry(entry_id)
+    if entry is None:
+        fail(f"no answer {entry_id!r}")
+    if json:
+        print_json({**_plain(entry), "payload": entry.payload})
+    else:
+        show_value(entry.text)
+
+
+@app.command()
+def retire(entry_id: EntryId, fabric: FabricOption = None, json: JsonOption = False) -> None:
+    """Take one answer back, in every process."""
+    with opened_contexts(fabric) as opened:
+        done = opened.invalidate(entry=entry_id)
+    if not done.count:
+        fail(f"no answer {entry_id!r}")
+    _report(done, as_json=json)
+
+
+@app.command()
+def purge(
+    context: Context = None,
+    tenant: Tenant = None,
+    tag: Tag = None,
+    model: Model = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    fabric: FabricOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take back the answers that fit all that is named, in every process."""
+    with opened_contexts(fabric) as opened:
+        done = opened.invalidate(
+            context=context, tenant=tenant, tag=tag, model=model, dry_run=dry_run
+        )
+    _report(done, as_json=json)
+
+
+def _report(done: Invalidation, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"count": done.count, "dry_run": done.dry_run, "revision": done.revision})
+        return
+    answers = "1 answer" if done.count == 1 else f"{done.count:,} answers"
+    typer.echo(f"{answers} would be taken back" if done.dry_run else f"{answers} taken back")
+
+
+def _plain(entry: CacheEntry) -> dict[str, Any]:
+    expires = None if entry.expires is None else _at(entry.expires).isoformat()
+    return {
+        "id": entry.id,
+        "model": entry.model,
+        "tenant": entry.tenant,
+        "user": entry.user,
+        "tags": entry.tags,
+        "born": _at(entry.created).isoformat(),
+        "expires": expires,
+        "question": entry.question,
+        "text": entry.text,
+    }
+
+
+def _at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,122 @@
+"""Answers are taken back: by entry, context, tenant, tag or model, in every process.
+
+The store is the authority and goes first; a vector that outlives its entry is never served and is
+removed on sight. The change log then tells every process, which empties its hot tier of these
+answers and keeps none that was begun before. A process hears of it as fast as of a new context
+version; one that has lost the log forgets its whole hot tier when it is back, and until then serves
+from it for at most ``hot_ttl`` seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
+
+from cache_fabric.context_view import note_of_retired
+from cache_fabric.engine import Engine
+from cache_fabric.errors import ValidationError
+from cache_fabric.exact_tier import ANSWERS
+from cache_fabric.live_contexts import LiveContexts
+from cache_fabric.part import Degraded
+from cache_fabric.records import ContextChange, Invalidation, Resync, Retired
+from cache_fabric.selector import Selector
+from cache_fabric.stores.base import Store
+from cache_fabric.types import CacheEntry
+
+__all__ = ["Invalidations"]
+
+_BATCH = 500
+_MOST_TOLD = 1_000  # keys in one note of the change log
+_PATIENCE = 10.0  # seconds for the index
+
+
+class Invalidations:
+    """Finds kept answers, and takes them back.
+
+    Args:
+        engine: Holds the answers.
+        live: Follows the change log.
+        records: The store.
+        secret: Authenticates the notes of the log.
+    """
+
+    def __init__(self, engine: Engine, live: LiveContexts, records: Store, secret: bytes) -> None:
+        self._engine = engine
+        self._records = records
+        self._secret = secret
+        self._origin = secrets.token_hex(8)
+        live.listeners["retired"].append(lambda _, retired: self._hear(retired))
+        live.listeners["changed"].append(lambda _, change: self._hear_of_gap(change))
+
+    async def find(self, selector: Selector, limit: int) -> list[CacheEntry]:
+        """Return the newest answers that are meant; reads every answer once."""
+        if limit < 1:
+            raise ValidationError("limit", f"expected a whole number above 0, got {limit}")
+        found = [entry async for entry in self._matching(selector)]
+        return heapq.nlargest(limit, found, key=lambda entry: entry.created)
+
+    async def apply(self, selector: Selector, *, dry_run: bool) -> Invalidation:
+        """Delete the answers that are meant, for good and for everybody.
+
+        Raises:
+            ValidationError: The selector names nothing.
+            BackendError: The store failed; what was deleted until then stays deleted.
+        """
+        selector.require_one()
+        if dry_run:
+            count = len([entry async for entry in self._matching(selector)])
+            return Invalidation(count, dry_run=True)
+        self._engine.retirements.add(selector, time.monotonic())
+        keys = [entry.exact async for entry in self._matching(selector)]
+        await self._delete(keys)
+        return Invalidation(len(keys), revision=await self._tell(selector, keys))
+
+    async def clear(self) -> int:
+        """Forget every answer of the namespace, in every process; returns how many there were."""
+        count = await self._engine.clear()
+        await self._tell(Selector(), None)
+        return count
+
+    async def _matching(self, selector: Selector) -> AsyncIterator[CacheEntry]:
+        await self._engine.queue.flush()
+        if selector.entry is not None:
+            one = await self._engine.entry(selector.entry)
+            if one is not None and selector.matches(one):
+                yield one
+            return
+        await self._engine.store.open()
+        async for _, data in self._records.scan(ANSWERS):
+            entry = self._engine.exact.read(data)
+            if entry is not None and selector.matches(entry):
+                yield entry
+
+    async def _delete(self, keys: Sequence[str]) -> None:
+        waiting = iter(keys)
+        while batch := list(islice(waiting, _BATCH)):
+            await self._records.delete([ANSWERS + key for key in batch])
+            self._engine.hot.discard(batch)
+            with contextlib.suppress(Degraded):
+                await self._engine.semantic.remove(batch, _PATIENCE)
+
+    async def _tell(self, selector: Selector, keys: Sequence[str] | None) -> int:
+        told = None if keys is None or len(keys) > _MOST_TOLD else tuple(keys)
+        retired = Retired(self._origin, selector.named(), told)
+        note = note_of_retired(retired, self._secret)
+        return await self._engine.store.demand(lambda: self._records.commit([], note=note))
+
+    def _hear(self, retired: Retired) -> None:
+        if retired.origin == self._origin:
+            return
+        self._engine.retirements.add(Selector(**retired.named), time.monotonic())
+        if retired.keys is None:
+            self._engine.hot.clear()
+        else:
+            self._engine.hot.discard(retired.keys)
+
+    def _hear_of_gap(self, change: ContextChange | Resync) -> None:
+        if isinstance(change, Resync):
+            self._engine.hot.clear()

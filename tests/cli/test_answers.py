@@ -1,0 +1,102 @@
+"""``cache-fabric answers`` on a folder of the test."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cache_fabric import CacheOptions, CacheRequest, FabricConfig, create_cache_fabric
+from cache_fabric.cli.app import app
+from cli.conftest import PLAIN
+
+Run = Callable[..., Result]
+
+
+def request(question: str, **more: Any) -> CacheRequest:
+    messages = [{"role": "user", "content": question}]
+    return CacheRequest(model="gpt-4o-mini", messages=messages, **more)
+
+
+@pytest.fixture
+def answers(folder: Path) -> Run:
+    """Run ``cache-fabric answers ...`` on a folder with three answers."""
+    shop = CacheOptions(tags=("shop",), ttl=3600)
+    with create_cache_fabric("local", path=folder, index="memory").sync as fabric:
+        fabric.get_or_call(request("Hello?"), lambda: "Hello.")
+        fabric.get_or_call(request("Open?", options=shop), lambda: "From nine.\x1b[2J")
+        fabric.get_or_call(request("Where?", options=shop, tenant="acme"), lambda: "In Bern.")
+
+    def invoke(*args: str) -> Result:
+        words = ["answers", *args[:1], "--fabric", str(folder), *args[1:]]
+        result = CliRunner().invoke(app, words, env=PLAIN)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    return invoke
+
+
+def shown(answers: Run, *args: str) -> Any:
+    result = answers(*args, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    return json.loads(result.stdout)
+
+
+def test_ls_shows_the_newest_first_and_filters(answers: Run) -> None:
+    assert [a["question"] for a in shown(answers, "ls")] == ["Where?", "Open?", "Hello?"]
+    assert [a["question"] for a in shown(answers, "ls", "--tag", "shop", "--limit", "1")] == [
+        "Where?"
+    ]
+    assert shown(answers, "ls", "--tenant", "acme")[0]["tags"] == ["shop"]
+    table = answers("ls").stdout
+    assert "Open?" in table
+    assert "gpt-4o-mini" in table
+
+
+def test_show_prints_the_text_and_everything_as_json(answers: Run) -> None:
+    entry = shown(answers, "ls", "--tenant", "acme")[0]
+    assert answers("show", entry["id"]).stdout.strip() == "In Bern."
+    assert shown(answers, "show", entry["id"])["payload"] == "In Bern."
+
+
+def test_retire_takes_one_back_and_then_knows_it_no_more(answers: Run) -> None:
+    entry = shown(answers, "ls", "--tenant", "acme")[0]
+    assert answers("retire", entry["id"]).stdout == "1 answer taken back\n"
+    for command in ("retire", "show"):
+        gone = answers(command, entry["id"])
+        assert gone.exit_code == 1
+        assert "no answer" in gone.stderr
+    assert len(shown(answers, "ls")) == 2
+
+
+def test_purge_counts_first_and_then_deletes(answers: Run) -> None:
+    assert shown(answers, "purge", "--tag", "shop", "--dry-run")["count"] == 2
+    assert answers("purge", "--tag", "shop", "--dry-run").stdout == (
+        "2 answers would be taken back\n"
+    )
+    assert shown(answers, "purge", "--tag", "shop")["count"] == 2
+    assert [a["question"] for a in shown(answers, "ls")] == ["Hello?"]
+
+
+def test_purge_of_nothing_in_particular_is_refused(answers: Run) -> None:
+    refused = answers("purge")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "expected at least one of" in refused.stderr
+    assert len(shown(answers, "ls")) == 3
+
+
+def test_an_application_that_runs_hears_of_a_purge(answers: Run, folder: Path) -> None:
+    heard = threading.Event()
+    patient = FabricConfig(exact_timeout=30, semantic_timeout=30)
+    with create_cache_fabric("local", path=folder, config=patient).sync as running:
+        asked = request("Hello?")
+        assert running.get_or_call(asked, lambda: "new") == "Hello."
+        running.on("retired", lambda _event, _retired: heard.set())
+        assert answers("purge", "--model", "gpt-4o-mini").exit_code == 0
+        assert heard.wait(30)
+        assert running.get_or_call(asked, lambda: "new") == "new"

@@ -1,0 +1,83 @@
+"""An invalidation in one process empties the hot tiers of the others, through the change log."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from cache_fabric import CacheFabric, CacheOptions, CacheRequest, Hit, Miss
+from cache_fabric.records import Resync
+from contexts.conftest import Make
+
+
+def request(question: str = "How do I return an item?", tag: str = "shop") -> CacheRequest:
+    messages = [{"role": "user", "content": question}]
+    return CacheRequest(model="m", messages=messages, options=CacheOptions(tags=(tag,)))
+
+
+def hearing(fabric: CacheFabric) -> threading.Event:
+    heard = threading.Event()
+    fabric.on("retired", lambda _event, _retired: heard.set())
+    return heard
+
+
+async def keep(fabric: CacheFabric, asked: CacheRequest) -> None:
+    missed = await fabric.lookup(asked)
+    assert isinstance(missed, Miss)
+    await fabric.store(missed.ticket, "By post.")
+    await fabric.flush()
+
+
+async def is_hot(fabric: CacheFabric, asked: CacheRequest) -> bool:
+    result = await fabric.lookup(asked)
+    return isinstance(result, Hit) and result.tier == "hot"
+
+
+@pytest.mark.parametrize("everything", [False, True])
+async def test_the_hot_tier_of_another_process_hears_at_once(make: Make, everything: bool) -> None:
+    one, other = await make(), await make()
+    gone, staying = request(), request("What is a tulip?", "garden")
+    for asked in (gone, staying):
+        await keep(one, asked)
+        for _ in range(2):
+            result = await other.lookup(asked)
+        assert isinstance(result, Hit)
+        assert result.tier == "hot"
+    heard = hearing(other)
+    await (one.clear() if everything else one.invalidate(tag="shop"))
+    assert await asyncio.to_thread(heard.wait, 30)
+    assert isinstance(await other.lookup(gone), Miss)
+    assert await is_hot(other, staying) is not everything
+
+
+async def test_what_another_process_began_before_is_not_kept_there(make: Make) -> None:
+    one, other = await make(), await make()
+    begun = await other.lookup(request())
+    assert isinstance(begun, Miss)
+    heard = hearing(other)
+    await one.invalidate(tag="shop")
+    assert await asyncio.to_thread(heard.wait, 30)
+    await other.store(begun.ticket, "old")
+    await other.flush()
+    assert (await one.inspect()).answers == {}
+
+
+async def test_a_process_that_has_missed_changes_forgets_its_hot_tier(make: Make) -> None:
+    fabric = await make()
+    await keep(fabric, request())
+    assert await is_hot(fabric, request())
+    fabric._life().contexts.live.tell("changed", Resync(revision=7, reason="trimmed"))
+    assert not await is_hot(fabric, request())
+
+
+async def test_an_invalidation_is_no_change_of_a_context(make: Make) -> None:
+    fabric = await make()
+    await fabric.set_context("k", 1)
+    done = await fabric.invalidate(tag="shop")
+    await fabric.set_context("k", 2)
+    assert done.revision == 2
+    changes = fabric.watch(after=0)
+    assert [(await anext(changes)).revision for _ in range(2)] == [1, 3]
+    await changes.aclose()
