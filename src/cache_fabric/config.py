@@ -28,6 +28,8 @@ class FabricConfig:
         volatile: What happens to questions whose answer changes by the hour, as a rule of thumb
             finds them (`volatile`): ``"ttl"`` keeps their answers for ``volatile_ttl`` seconds,
             ``"bypass"`` keeps them out of the cache, ``"ignore"`` treats them like any other.
+        join_paraphrases: Seconds that a miss may wait for another wording of its question that is
+            being answered in this process; 0 for never.
         require_tenant: Bypass every request that names no tenant.
         repeatable_tools: Tools whose calls may be replayed; other tool calls are not stored.
         exact_timeout: Seconds the exact tier may take before the call goes on without it.
@@ -50,6 +52,7 @@ class FabricConfig:
     stale_if_error: float = 0.0
     volatile: Literal["ttl", "bypass", "ignore"] = "ttl"
     volatile_ttl: float = 300.0
+    join_paraphrases: float = 0.0
     require_tenant: bool = False
     repeatable_tools: frozenset[str] = frozenset()
     exact_timeout: float = 0.05
@@ -98,6 +101,6 @@ _SECONDS = (
     *("ttl", "volatile_ttl", "exact_timeout", "semantic_timeout"),
     *("open_timeout", "flight_timeout", "hot_ttl"),
 )
-_WINDOWS = ("stale_while_revalidate", "stale_if_error")
+_WINDOWS = ("stale_while_revalidate", "stale_if_error", "join_paraphrases")
 _VOLATILE = ("ttl", "bypass", "ignore")
 _COUNTS = tuple(f.name for f in fields(FabricConfig) if f.type == "int")

@@ -18,6 +18,7 @@ from cache_fabric.exact_tier import ANSWERS, ExactTier
 from cache_fabric.freshness import is_fresh, is_within, longest_window
 from cache_fabric.hot_tier import HotTier
 from cache_fabric.instrumentation.events import Event, StoreEvent
+from cache_fabric.paraphrases import Paraphrases
 from cache_fabric.part import Degraded, Part
 from cache_fabric.policy.base import Policy, Serve
 from cache_fabric.selector import Retirements, Selector
@@ -69,6 +70,7 @@ class Engine:
         )
         self.exact = ExactTier(self.hot, self.queue, self.store, store, self.retire, config)
         self.retirements = Retirements()
+        self._paraphrases = Paraphrases(self.flights, self.exact, config)
         self._records = store
         self._policy = policy
         self._config = config
@@ -102,6 +104,8 @@ class Engine:
             self.flights.settle(keys.exact, data)
             return Hit(entry=shared, tier="flight", reason="same request, answered just now")
         result = await self._by_meaning(ticket, degraded)
+        if isinstance(result, Miss):
+            result = await self._paraphrases.join(ticket, self._policy_of(ticket)) or result
         if isinstance(result, Hit):
             self._share(ticket, result.entry)
         return result

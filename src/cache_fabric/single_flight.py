@@ -43,6 +43,7 @@ class _Flight:
     leader: Ticket
     lease: asyncio.TimerHandle
     waiters: deque[tuple[Ticket, asyncio.Future[bytes | Role]]] = field(default_factory=deque)
+    joined: set[asyncio.Future[bytes | None]] = field(default_factory=set)
 
 
 class SingleFlight:
@@ -78,6 +79,24 @@ class SingleFlight:
             self._flights[exact] = _Flight(ticket, self._start_lease(ticket))
         return self._flights[exact].leader is ticket
 
+    async def follow(self, exact: str, seconds: float) -> bytes | None:
+        """Return the envelope that another key's leader hands in, ``None`` if it gives none."""
+        flight = self._flights.get(exact)
+        if flight is None:
+            return None
+        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        flight.joined.add(future)
+        try:
+            await asyncio.wait([future], timeout=seconds)
+        finally:
+            flight.joined.discard(future)
+        return future.result() if future.done() else None
+
+    def calling(self, partition: str) -> list[Ticket]:
+        """Return the leaders of a partition that are with the model now."""
+        leaders = (flight.leader for flight in self._flights.values())
+        return [t for t in leaders if t.calls and t.keys.partition == partition]
+
     def settle(self, exact: str, answer: bytes) -> None:
         """Hand the envelope to everybody who waits for this key."""
         self._late.pop(exact, None)
@@ -88,6 +107,7 @@ class SingleFlight:
         for _, future in flight.waiters:
             if not future.done():
                 future.set_result(answer)
+        _free(flight, answer)
 
     def release(self, ticket: Ticket) -> None:
         """Give the lease up, if this ticket holds one; the next open waiter gets it."""
@@ -157,6 +177,7 @@ class SingleFlight:
                 self._late.popitem(last=False)
 
     def _promote(self, exact: str, flight: _Flight) -> None:
+        _free(flight, None)
         while flight.waiters:
             ticket, future = flight.waiters.popleft()
             if not ticket.closed and not future.done():
@@ -165,3 +186,9 @@ class SingleFlight:
                 future.set_result(Role.LEADER)
                 return
         del self._flights[exact]
+
+
+def _free(flight: _Flight, answer: bytes | None) -> None:
+    for future in flight.joined:
+        if not future.done():
+            future.set_result(answer)

@@ -189,6 +189,7 @@ class Ticket:
         lookup_seconds: What the lookup took.
         vector: The question's unit vector once it has been embedded, so that a store need not.
         stale: The expired answer of the same request, while its stale windows last.
+        calls: True once the lookup has ended in a miss: the caller is with the model.
     """
 
     keys: KeySet
@@ -198,6 +199,7 @@ class Ticket:
     lookup_seconds: float = 0.0
     vector: Any = field(default=None, repr=False)
     stale: CacheEntry | None = field(default=None, repr=False)
+    calls: bool = False
     closed: bool = False
 
 

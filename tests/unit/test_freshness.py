@@ -93,6 +93,7 @@ def test_only_a_volatile_question_bypasses_and_only_when_told_to() -> None:
         ("ttl_jitter", "10%", "ttl_jitter: expected a share as a number"),
         ("stale_while_revalidate", -1, "stale_while_revalidate: expected seconds of 0 or more"),
         ("stale_if_error", float("inf"), "stale_if_error: expected seconds of 0 or more"),
+        ("join_paraphrases", None, "join_paraphrases: expected seconds as a number"),
         ("volatile_ttl", 0, "volatile_ttl: expected seconds above 0"),
         ("volatile", "never", "volatile: expected one of ttl, bypass, ignore"),
     ],
