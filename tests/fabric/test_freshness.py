@@ -102,6 +102,7 @@ async def test_one_caller_refreshes_while_the_others_get_the_stale_answer(
     fabric = make(ttl=100, ttl_jitter=0, stale_while_revalidate=50)
     await answered(fabric, ask(QUESTION))
     clock.now += 149
+    fabric._life().engine.hot.clear()  # the store has it still
     refresher = await missed(fabric, ask(QUESTION))
     for _ in range(3):
         other = await found(fabric, ask(QUESTION))
@@ -111,6 +112,16 @@ async def test_one_caller_refreshes_while_the_others_get_the_stale_answer(
     assert (fresh.stale, fresh.entry.payload) == (False, "By courier.")
     figures = await fabric.get_metrics()
     assert (figures["stale"], figures["hits"], figures["misses"]) == (3, 1, 2)
+
+
+async def test_the_hot_tier_keeps_a_stale_answer_for_when_the_store_is_down(
+    make: Make, ask: Ask, clock: Clock
+) -> None:
+    fabric = make(ttl=100, ttl_jitter=0, stale_if_error=50)
+    await answered(fabric, ask(QUESTION))
+    clock.now += 101
+    await fabric._life().parts.store.aclose()
+    assert await fabric.get_or_call(ask(QUESTION), failing) == "By post."
 
 
 async def test_a_refresher_that_gives_up_hands_over(make: Make, ask: Ask, clock: Clock) -> None:
