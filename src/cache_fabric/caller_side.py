@@ -111,6 +111,7 @@ class CallerSide:
         self._emit(event_of(ticket, result))
         if isinstance(result, Hit):
             ticket.closed = True
+            self._engine.capacity.used(result.entry.exact)
         return result
 
     def bypass(self, model: str, reason: str, started: float | None = None) -> Bypass:

@@ -39,6 +39,11 @@ class FabricConfig:
         candidates: Neighbors that are read and judged (k).
         max_request_bytes: Larger requests bypass the cache.
         max_entry_bytes: Larger answers are not stored.
+        max_entries, max_bytes: Bounds of the answers kept in the store; ``None`` is no bound. Those
+            that save least a byte are evicted (`cache_fabric.eviction`).
+        tenant_max_entries, tenant_max_bytes: The same for each tenant.
+        recount_interval: Seconds after which the store is counted anew, for what expired and for
+            what other processes wrote.
         hot_entries, hot_bytes: Bounds of the in-process tier.
         hot_ttl: Seconds the in-process tier may hide a change made by another process.
         queue_entries, queue_bytes: Bounds of the write-behind queue; above them writes are dropped.
@@ -62,6 +67,11 @@ class FabricConfig:
     candidates: int = 4
     max_request_bytes: int = 256 * 1024
     max_entry_bytes: int = 1024 * 1024
+    max_entries: int | None = 100_000
+    max_bytes: int | None = 1024 * 1024 * 1024
+    tenant_max_entries: int | None = None
+    tenant_max_bytes: int | None = None
+    recount_interval: float = 3600.0
     hot_entries: int = 10_000
     hot_bytes: int = 64 * 1024 * 1024
     hot_ttl: float = 60.0
@@ -82,8 +92,10 @@ class FabricConfig:
         if self.volatile not in _VOLATILE:
             choices = ", ".join(_VOLATILE)
             raise ConfigurationError(f"volatile: expected one of {choices}, got {self.volatile!r}")
-        for name in _COUNTS:
+        for name in _COUNTS + _BOUNDS:
             value = getattr(self, name)
+            if name in _BOUNDS and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigurationError(f"{name}: expected a whole number above 0, got {value!r}")
 
@@ -99,8 +111,9 @@ class FabricConfig:
 
 _SECONDS = (
     *("ttl", "volatile_ttl", "exact_timeout", "semantic_timeout"),
-    *("open_timeout", "flight_timeout", "hot_ttl"),
+    *("open_timeout", "flight_timeout", "hot_ttl", "recount_interval"),
 )
 _WINDOWS = ("stale_while_revalidate", "stale_if_error", "join_paraphrases")
 _VOLATILE = ("ttl", "bypass", "ignore")
 _COUNTS = tuple(f.name for f in fields(FabricConfig) if f.type == "int")
+_BOUNDS = tuple(f.name for f in fields(FabricConfig) if f.type == "int | None")

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from cache_fabric import codec
+from cache_fabric.capacity import Capacity
 from cache_fabric.config import FabricConfig
 from cache_fabric.exact_tier import ANSWERS, ExactTier
 from cache_fabric.freshness import is_fresh, is_within, longest_window
@@ -71,6 +72,9 @@ class Engine:
         self.exact = ExactTier(self.hot, self.queue, self.store, store, self.retire, config)
         self.retirements = Retirements()
         self._paraphrases = Paraphrases(self.flights, self.exact, config)
+        self.capacity = Capacity(
+            self.store, store, ANSWERS, self.exact.read, self._delete, emit, config
+        )
         self._records = store
         self._policy = policy
         self._config = config
@@ -146,6 +150,8 @@ class Engine:
                 ttl=None if entry.expires is None else entry.expires - entry.created + window,
                 model=entry.model,
                 partition=entry.partition,
+                tenant=entry.tenant,
+                cost=entry.cost_micros,
                 question=entry.question if self._policy.semantic or vector is not None else None,
                 vector=vector,
             )
@@ -173,6 +179,7 @@ class Engine:
         await self.queue.flush()
         self.hot.clear()
         count = await self.store.demand(lambda: self._records.clear(ANSWERS))
+        self.capacity.clear()
         if self._policy.semantic:
             await self.semantic.clear()
         return count
@@ -180,6 +187,7 @@ class Engine:
     async def open(self) -> None:
         """Open store, embedder and index now; raises what stands in the way."""
         await self.store.open()
+        self.capacity.start()
         if self._policy.semantic:
             await self.semantic.open()
 
@@ -249,8 +257,13 @@ class Engine:
 
     async def _write(self, batch: Sequence[PendingWrite]) -> None:
         """Write the store first, the index second; the other place that fails open."""
+        batch = await self.capacity.make_room(batch)
         writes = [Write(ANSWERS + item.key, item.data, item.ttl) for item in batch]
-        await self.store.attempt(lambda: self._records.set_many(writes), _PATIENCE)
+        try:
+            await self.store.attempt(lambda: self._records.set_many(writes), _PATIENCE)
+        except Degraded:
+            self.capacity.failed(batch)
+            raise
         asked = [item for item in batch if item.question is not None]
         if not asked:
             return
@@ -270,11 +283,13 @@ class Engine:
         task.add_done_callback(self._background.discard)
 
     async def _delete(self, keys: Sequence[str]) -> None:
+        self.capacity.forget(keys)
         with contextlib.suppress(Degraded):
             await self.store.attempt(
                 lambda: self._records.delete([ANSWERS + key for key in keys]), _PATIENCE
             )
             await self.semantic.remove(keys, _PATIENCE)
+        self.hot.discard(keys)
 
 
 def _left(deadline: float) -> float:

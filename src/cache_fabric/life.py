@@ -106,6 +106,7 @@ class Life:
                 await self.engine.queue.flush()
                 await self.ledger.keep(totals)
         await self.contexts.live.stop()
+        await self.engine.capacity.stop()
         for name in ("index", "embedder", "store"):
             if name in self.parts.owned:
                 await getattr(self.parts, name).aclose()

@@ -22,6 +22,7 @@ class PendingWrite:
     """One envelope on its way to the store, with what the index needs of it.
 
     Attributes:
+        cost: Micro-dollars that the model call cost, ``None`` if not priced.
         question: Text to embed, ``None`` when the entry is not to be found by meaning.
         vector: The question's unit vector when the lookup has embedded it already.
     """
@@ -31,6 +32,8 @@ class PendingWrite:
     ttl: float | None
     model: str
     partition: str
+    tenant: str | None = None
+    cost: int | None = None
     question: str | None = None
     vector: Any = None
 

@@ -61,6 +61,15 @@ def test_a_bad_limit_is_named(name: str, value: Any) -> None:
         FabricConfig(**{name: value})
 
 
+@pytest.mark.parametrize("name", ["max_entries", "max_bytes", "tenant_max_entries"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "many"])
+def test_a_bad_bound_is_named_and_none_is_no_bound(name: str, value: Any) -> None:
+    unbounded: dict[str, Any] = {name: None}
+    assert getattr(FabricConfig(**unbounded), name) is None
+    with pytest.raises(ConfigurationError, match=f"{name}: expected a whole number"):
+        FabricConfig(**{name: value})
+
+
 def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("mine")

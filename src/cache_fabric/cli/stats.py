@@ -46,6 +46,7 @@ def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
         ("cost saved", _shown(metrics["cost_saved"], "${:,.6f}")),
         ("tokens saved", f"{metrics['tokens_saved']:,}"),
         ("stale answers", f"{metrics['stale'] + metrics['stale_if_error']:,}"),
+        ("evicted", f"{metrics['evicted']:,} ({metrics['evicted_bytes'] / 1e6:.1f} MB)"),
         ("refused near misses", f"{metrics['refused_near_misses']:,}"),
     ]
 

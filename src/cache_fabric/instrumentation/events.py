@@ -52,14 +52,16 @@ class StoreEvent:
 
     Attributes:
         outcome: ``stored``, ``refused`` (not fit to be kept, see reason), ``dropped`` (queue full
-            or backend fault), ``released`` (the model gave no answer) or ``stale`` (it gave none,
-            and an expired one stood in).
+            or backend fault), ``released`` (the model gave no answer), ``stale`` (it gave none, and
+            an expired one stood in) or ``evicted`` (left the store or was not let in, because
+            others save more; see reason).
         lookup_seconds: What the lookup before it took.
         seconds: What the model took, ``None`` if not known.
         cost_micros: What the call cost, ``None`` if not priced.
+        size: Bytes of an evicted answer.
     """
 
-    outcome: Literal["stored", "refused", "dropped", "released", "stale"]
+    outcome: Literal["stored", "refused", "dropped", "released", "stale", "evicted"]
     model: str
     reason: str = ""
     lookup_seconds: float = 0.0
@@ -67,6 +69,7 @@ class StoreEvent:
     usage: Usage | None = None
     cost_micros: int | None = None
     entry_id: str | None = None
+    size: int | None = None
 
 
 Event = LookupEvent | StoreEvent

@@ -26,6 +26,7 @@ class Totals:
             ``stale`` one as ``stale``.
         degraded: `LookupEvent` misses by the part that failed.
         answers: `StoreEvent` by ``outcome``.
+        evicted_bytes: `StoreEvent` of outcome ``evicted``: the sum of ``size``.
         refused: Misses whose nearest neighbor was judged and not served.
         hit_seconds: Sum of ``LookupEvent.seconds`` of hits, coalesced and stale.
         replayed, replayed_seconds, original_seconds: Hits whose ``original_seconds`` is known: how
@@ -41,6 +42,7 @@ class Totals:
     tiers: Counter[str] = field(default_factory=Counter)
     degraded: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
+    evicted_bytes: int = 0
     refused: int = 0
     hit_seconds: float = 0.0
     replayed: int = 0
@@ -131,7 +133,8 @@ def _outcome(event: LookupEvent) -> str:
 
 def _add_answer(totals: Totals, event: StoreEvent) -> None:
     totals.answers[event.outcome] += 1
-    if event.outcome == "dropped":
+    totals.evicted_bytes += event.size or 0
+    if event.outcome in {"dropped", "evicted"}:
         return  # the same answer was counted when it was handed in
     if event.seconds is not None:
         totals.calls += 1
@@ -173,6 +176,8 @@ def figures(totals: Totals) -> dict[str, Any]:
         "hits_by_tier": dict(totals.tiers),
         "degraded": dict(totals.degraded),
         "answers": dict(totals.answers),
+        "evicted": totals.answers["evicted"],
+        "evicted_bytes": totals.evicted_bytes,
         "avg_hit_latency": _ratio(1e3 * totals.hit_seconds, served_hits),
         "avg_miss_latency": _ratio(1e3 * calls, totals.calls),
         "cost_spent": _dollars(totals.spent_micros, totals.paid, totals.calls, served_hits),
