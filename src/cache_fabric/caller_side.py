@@ -135,6 +135,7 @@ class CallerSide:
             self.released(ticket)
             return None
         self._close(ticket, "stale")
+        self._engine.capacity.used(entry.exact)
         seconds = ticket.lookup_seconds
         return Hit(
             entry=entry, tier="exact", reason="the model call failed", seconds=seconds, stale=True

@@ -126,6 +126,10 @@ class Capacity:
         """Note that all answers were deleted."""
         self._policy.clear()
 
+    def count_soon(self) -> None:
+        """Count anew at the next write: much was deleted, and nobody can say what."""
+        self._count_due = 0.0
+
     def start(self) -> None:
         """Count the store in the background if it is time to."""
         if not self._bounded or self._stopping:

@@ -289,7 +289,8 @@ class Engine:
                 lambda: self._records.delete([ANSWERS + key for key in keys]), _PATIENCE
             )
             await self.semantic.remove(keys, _PATIENCE)
-        self.hot.discard(keys)
+        # What waits to be written is newer than what was deleted.
+        self.hot.discard(key for key in keys if self.queue.get(key) is None)
 
 
 def _left(deadline: float) -> float:

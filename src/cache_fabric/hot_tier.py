@@ -57,6 +57,11 @@ class HotTier:
             while len(self._table) > self._max_entries or self._bytes > self._max_bytes:
                 self._drop(next(iter(self._table)))
 
+    def keys(self) -> list[str]:
+        """Return the keys that are held, expired ones among them."""
+        with self._lock:
+            return list(self._table)
+
     def discard(self, keys: Iterable[str]) -> None:
         """Forget these keys; unknown ones are fine."""
         with self._lock:

@@ -2,13 +2,15 @@
 
 The store is the authority and goes first; a vector that outlives its entry is never served and is
 removed on sight. The change log then tells every process, which empties its hot tier of these
-answers and keeps none that was begun before. A process hears of it as fast as of a new context
-version; one that has lost the log forgets its whole hot tier when it is back, and until then serves
-from it for at most ``hot_ttl`` seconds.
+answers and keeps none that was begun before. Hot tiers are searched as well, for answers that the
+store does not hold, because they were evicted or never let in. A process hears of it as fast as of
+a new context version; one that has lost the log forgets its whole hot tier when it is back, and
+until then serves from it for at most ``hot_ttl`` seconds.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import heapq
 import secrets
@@ -32,6 +34,7 @@ __all__ = ["Invalidations"]
 _BATCH = 500
 _MOST_TOLD = 1_000  # keys in one note of the change log
 _PATIENCE = 10.0  # seconds for the index
+_STEP = 64  # envelopes read between two turns of the loop: about a millisecond
 
 
 class Invalidations:
@@ -49,6 +52,7 @@ class Invalidations:
         self._records = records
         self._secret = secret
         self._origin = secrets.token_hex(8)
+        self._searches: set[asyncio.Task[None]] = set()
         live.listeners["retired"].append(lambda _, retired: self._hear(retired))
         live.listeners["changed"].append(lambda _, change: self._hear_of_gap(change))
 
@@ -73,6 +77,7 @@ class Invalidations:
         self._engine.retirements.add(selector, time.monotonic())
         keys = [entry.exact async for entry in self._matching(selector)]
         await self._delete(keys)
+        await self._cool(selector)
         return Invalidation(len(keys), revision=await self._tell(selector, keys))
 
     async def clear(self) -> int:
@@ -99,8 +104,20 @@ class Invalidations:
         while batch := list(islice(waiting, _BATCH)):
             await self._records.delete([ANSWERS + key for key in batch])
             self._engine.hot.discard(batch)
+            self._engine.capacity.forget(batch)
             with contextlib.suppress(Degraded):
                 await self._engine.semantic.remove(batch, _PATIENCE)
+
+    async def _cool(self, selector: Selector) -> None:
+        """Take out of the hot tier what the store could not name."""
+        hot = self._engine.hot
+        keys = hot.keys() if selector.entry is None else [selector.entry.partition(".")[0]]
+        for number, key in enumerate(keys, 1):
+            entry = self._engine.exact.read(hot.get(key))
+            if entry is not None and selector.matches(entry):
+                hot.discard([key])
+            if number % _STEP == 0:
+                await asyncio.sleep(0)
 
     async def _tell(self, selector: Selector, keys: Sequence[str] | None) -> int:
         told = None if keys is None or len(keys) > _MOST_TOLD else tuple(keys)
@@ -111,12 +128,22 @@ class Invalidations:
     def _hear(self, retired: Retired) -> None:
         if retired.origin == self._origin:
             return
-        self._engine.retirements.add(Selector(**retired.named), time.monotonic())
-        if retired.keys is None:
-            self._engine.hot.clear()
+        selector, engine = Selector(**retired.named), self._engine
+        engine.retirements.add(selector, time.monotonic())
+        if retired.keys is not None:
+            engine.hot.discard(retired.keys)
+            engine.capacity.forget(retired.keys)
+            search = asyncio.get_running_loop().create_task(self._cool(selector))
+            self._searches.add(search)
+            search.add_done_callback(self._searches.discard)
+            return
+        engine.hot.clear()
+        if retired.named:
+            engine.capacity.count_soon()
         else:
-            self._engine.hot.discard(retired.keys)
+            engine.capacity.clear()
 
     def _hear_of_gap(self, change: ContextChange | Resync) -> None:
         if isinstance(change, Resync):
             self._engine.hot.clear()
+            self._engine.capacity.count_soon()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 
 from cache_fabric import CacheFabric, CacheOptions, CacheRequest, Hit, Miss
-from cache_fabric.records import Resync
+from cache_fabric.life import Life
+from cache_fabric.records import Resync, Retired
 from contexts.conftest import Make
 
 
@@ -33,6 +35,10 @@ async def keep(fabric: CacheFabric, asked: CacheRequest) -> None:
 async def is_hot(fabric: CacheFabric, asked: CacheRequest) -> bool:
     result = await fabric.lookup(asked)
     return isinstance(result, Hit) and result.tier == "hot"
+
+
+async def delete(life: Life, key: str) -> None:
+    await life.parts.store.delete([key])
 
 
 @pytest.mark.parametrize("everything", [False, True])
@@ -62,6 +68,53 @@ async def test_what_another_process_began_before_is_not_kept_there(make: Make) -
     await other.store(begun.ticket, "old")
     await other.flush()
     assert (await one.inspect()).answers == {}
+
+
+async def test_another_process_forgets_what_the_store_had_evicted_before(make: Make) -> None:
+    one, other = await make(), await make()
+    gone, staying = request(), request("What is a tulip?", "garden")
+    for asked in (gone, staying):
+        await keep(one, asked)
+        for _ in range(2):
+            hit = await other.lookup(asked)
+        assert isinstance(hit, Hit)
+        await one._run(partial(delete, key="a/" + hit.entry.exact))
+    heard = hearing(other)
+    assert (await one.invalidate(tag="shop")).count == 0
+    assert await asyncio.to_thread(heard.wait, 30)
+    await other.inspect()  # by way of the home loop, after the search that began there
+    assert isinstance(await other.lookup(gone), Miss)
+    assert await is_hot(other, staying)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+async def test_another_process_frees_the_room_of_what_is_gone(make: Make, everything: bool) -> None:
+    one, other = await make(), await make()
+    await keep(other, request())
+    capacity = other._life().engine.capacity
+    assert capacity.entries == 1
+    heard = hearing(other)
+    await (one.clear() if everything else one.invalidate(tag="shop"))
+    assert await asyncio.to_thread(heard.wait, 30)
+    assert capacity.entries == 0
+
+
+@pytest.mark.parametrize("missed", [False, True])
+async def test_another_process_counts_anew_when_it_cannot_be_told_what_is_gone(
+    make: Make, missed: bool
+) -> None:
+    fabric = await make()
+    await keep(fabric, request())
+    live, capacity = fabric._life().contexts.live, fabric._life().engine.capacity
+    await fabric._run(lambda life: life.engine.capacity.settled())
+    await fabric._run(lambda life: life.parts.store.clear("a/"))
+    if missed:
+        live.tell("changed", Resync(revision=7, reason="trimmed"))
+    else:
+        live.tell("retired", Retired("another", {"tag": "shop"}, None))
+    await keep(fabric, request("What is a tulip?", "garden"))
+    await fabric._run(lambda life: life.engine.capacity.settled())
+    assert capacity.entries == 1
 
 
 async def test_a_process_that_has_missed_changes_forgets_its_hot_tier(make: Make) -> None:
