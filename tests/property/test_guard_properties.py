@@ -5,8 +5,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cache_fabric.guard import compare
+from cache_fabric.guard.reading import read
 from cache_fabric.guard.spelling import same_word
-from cache_fabric.guard.wording import read
 
 TEXTS = st.text(max_size=200)
 VOCABULARY = """

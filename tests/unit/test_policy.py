@@ -79,7 +79,9 @@ def test_the_nearest_of_several_right_candidates_is_served() -> None:
 def test_a_refusal_names_the_nearest_and_its_reason_without_words_of_a_prompt() -> None:
     nearest = candidate("How do I not reset my passport?", 0.97)
     decision = Threshold(0.9).decide(ASKED, [candidate(OTHER, 0.95), nearest])
-    assert decision == Refuse("guard: negation differs, words differ", nearest)
+    assert decision == Refuse(
+        "guard: negation differs, words differ, another thing in the same place", nearest
+    )
 
 
 def test_without_candidates_there_is_no_nearest() -> None:

@@ -20,7 +20,6 @@ _LABELS = {
     Kind.NAME: "names",
     Kind.WORDS: "words",
 }
-_NEGATING_PREFIXES = frozenset(("un", "dis", "in", "im", "il", "ir", "non", "de", "mis"))
 
 
 def shown(words: Sequence[str]) -> str:
@@ -33,27 +32,20 @@ def _negation(pair: Pair) -> Iterator[Objection]:
     ours = pair.left.negated
     theirs = [pair.renamed.get(word, word) for word in pair.right.negated]
     if len(ours) != len(theirs) or (pair.same_words and sorted(ours) != sorted(theirs)):
-        yield Objection(Kind.NEGATION, "negation differs", pair.same_words)
+        yield Objection(Kind.NEGATION, "negation differs")
 
 
 def _words(pair: Pair) -> Iterator[Objection]:
     """One objection for each kind of word that only one side has."""
-    names = pair.left.names | pair.right.names
-    opposed = {
-        word
-        for ours in pair.only_left[:_MOST_COMPARED]
-        for theirs in pair.only_right[:_MOST_COMPARED]
-        if _opposite(ours, theirs)
-        for word in (ours, theirs)
-    }
+    names = pair.names
+    opposed = _opposed(pair) if pair.only_left and pair.only_right else ()
     sides: dict[Kind, tuple[list[str], list[str]]] = {}
     for side, words in enumerate((pair.only_left, pair.only_right)):
         for word in words:
             kind = Kind.ANTONYM if word in opposed else _kind(word, names)
             sides.setdefault(kind, ([], []))[side].append(word)
     for kind, (ours, theirs) in sides.items():
-        both = bool(ours and theirs) and kind is not Kind.WORDS
-        yield Objection(kind, f"{_LABELS[kind]} differ: {shown(ours)} / {shown(theirs)}", both)
+        yield Objection(kind, f"{_LABELS[kind]} differ: {shown(ours)} / {shown(theirs)}")
 
 
 def _kind(word: str, names: set[str]) -> Kind:
@@ -64,18 +56,27 @@ def _kind(word: str, names: set[str]) -> Kind:
     return Kind.NAME if word in names else Kind.WORDS
 
 
-def _opposite(left: str, right: str) -> bool:
-    shorter, longer = sorted((left, right), key=len)
-    return (
-        frozenset((left, right)) in english.OPPOSITES
-        or longer.removesuffix(shorter) in _NEGATING_PREFIXES
-    )
+def _opposed(pair: Pair) -> set[str]:
+    """Words of which the other side has the opposite."""
+    opposed: set[str] = set()
+    for ours in pair.only_left[:_MOST_COMPARED]:
+        for theirs in pair.only_right[:_MOST_COMPARED]:
+            if ((ours, theirs) if ours < theirs else (theirs, ours)) in english.OPPOSITES:
+                opposed |= {ours, theirs}
+    for turned, others in (
+        (pair.left.turned, pair.only_right),
+        (pair.right.turned, pair.only_left),
+    ):
+        for word, stem in turned:
+            if stem in others:
+                opposed |= {word, stem}
+    return opposed
 
 
 def _quotation(pair: Pair) -> Iterator[Objection]:
     ours, theirs = pair.left.quoted, pair.right.quoted
     if ours and theirs and sorted(ours) != sorted(theirs):
-        yield Objection(Kind.QUOTED, "quoted text differs", True)
+        yield Objection(Kind.QUOTED, "quoted text differs")
 
 
 def _tense(pair: Pair) -> Iterator[Objection]:
@@ -95,13 +96,13 @@ def _owner(pair: Pair) -> Iterator[Objection]:
     ours, theirs = pair.left.owners, pair.right.owners
     if ours and theirs and ours != theirs:
         reason = f"owner differs: {shown(sorted(ours))} / {shown(sorted(theirs))}"
-        yield Objection(Kind.PERSON, reason, pair.same_words)
+        yield Objection(Kind.PERSON, reason)
 
 
 def _persons(pair: Pair) -> Iterator[Objection]:
     ours, theirs = pair.left.persons, pair.right.persons
     if len(set(ours)) == len(set(theirs)) == 2 and ours[0] != theirs[0]:
-        yield Objection(Kind.PERSON, "I and you change places", pair.same_words)
+        yield Objection(Kind.PERSON, "I and you change places")
 
 
 def _quantity(pair: Pair) -> Iterator[Objection]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cache_fabric.guard.checks import CHECKS
+from cache_fabric.guard.contradictions import CONTRADICTIONS
 from cache_fabric.guard.order import order
-from cache_fabric.guard.pair import Pair
+from cache_fabric.guard.pair import Pair, Slot
+from cache_fabric.guard.reading import read
+from cache_fabric.guard.substitution import SUBSTITUTIONS, are_nouns, unrelated
 from cache_fabric.guard.verdict import Evidence, Kind, Objection, Verdict
-from cache_fabric.guard.wording import read
 
 __all__ = ["compare"]
 
 _LONGEST = 8_192
 # Slots are worth naming where the rest is the same.
 _MOST_SUBSTITUTED = 2
-_LEAST_SHARED = 0.5
+_LEAST_COVERED = 0.5
+_STRICT = (*CHECKS, order)
+_LOOSE = (*CONTRADICTIONS, *SUBSTITUTIONS)
 
 
 def compare(question: str, candidate: str) -> Verdict:
@@ -27,32 +33,45 @@ def compare(question: str, candidate: str) -> Verdict:
     if max(len(question), len(candidate)) > _LONGEST:
         return Verdict((Objection(Kind.LENGTH, "too long to compare"),), (), Evidence(0.0, 0.0))
     pair = Pair(read(question), read(candidate))
-    objections = [objection for check in (*CHECKS, order) for objection in check(pair)]
-    evidence = _evidence(pair)
-    return Verdict(tuple(objections), _substituted(pair, evidence), evidence)
+    objections = [objection for check in _STRICT for objection in check(pair)]
+    for check in _LOOSE:
+        for objection in check(pair):
+            _add(objections, objection)
+    slots = [slot for slot in pair.slots if slot[0] and slot[1]]
+    evidence = _evidence(pair, slots)
+    named = 0 < len(slots) <= _MOST_SUBSTITUTED and evidence.covered >= _LEAST_COVERED
+    substituted = [(" ".join(ours), " ".join(theirs)) for ours, theirs in slots if named]
+    return Verdict(tuple(objections), tuple(substituted), evidence)
 
 
-def _substituted(pair: Pair, evidence: Evidence) -> tuple[tuple[str, str], ...]:
-    if not 0 < evidence.substituted <= _MOST_SUBSTITUTED or evidence.covered < _LEAST_SHARED:
-        return ()
-    return tuple(
-        (" ".join(ours), " ".join(theirs)) for ours, theirs in pair.slots if ours and theirs
-    )
+def _add(objections: list[Objection], found: Objection) -> None:
+    """Add a contradiction; what a strict check has said of its kind already is only raised."""
+    for at, objection in enumerate(objections):
+        if objection.kind is found.kind:
+            objections[at] = objection._replace(contradicts=True)
+            return
+    objections.append(found)
 
 
-def _evidence(pair: Pair) -> Evidence:
-    ours, theirs = len(pair.left.words), len(pair.right.words)
-    fewer, more = sorted((ours, theirs))
+def _evidence(pair: Pair, slots: Sequence[Slot]) -> Evidence:
+    left, right = pair.left, pair.right
+    fewer, more = sorted((len(left.words), len(right.words)))
     only = (*pair.only_left, *pair.only_right)
-    names = pair.left.names | pair.right.names
     shared = pair.shared
+    few = slots[:_MOST_SUBSTITUTED]
     return Evidence(
         shared=shared / fewer if fewer else float(not more),
         covered=shared / more if more else 1.0,
         ordered=min(1.0, len(pair.anchors) / shared) if shared else 1.0,
-        substituted=sum(bool(left and right) for left, right in pair.slots),
-        inserted=sum(len(left) + len(right) for left, right in pair.slots if not (left and right)),
-        names=sum(word in names for word in only),
-        numbers=sum(word[0].isdigit() for word in only),
-        negations=abs(len(pair.left.negated) - len(pair.right.negated)),
+        substituted=len(slots),
+        unrelated=sum([unrelated(*slot) for slot in few]),
+        nouns=sum([are_nouns(pair, slot) for slot in few]),
+        inserted=sum(
+            [len(ours) + len(theirs) for ours, theirs in pair.slots if not (ours and theirs)]
+        ),
+        names=sum([word in pair.names for word in only]),
+        numbers=sum([word[0].isdigit() for word in only]),
+        negations=abs(len(left.negated) - len(right.negated)),
+        one_sided=len(left.marks.keys() ^ right.marks.keys()),
+        question_types=int(bool(left.asks and right.asks) and left.asks != right.asks),
     )

@@ -21,12 +21,12 @@ def order(pair: Pair) -> Iterator[Objection]:
     left, right = pair.sides()
     if [word.text for word in left] != [word.text for word in right]:
         if not _only_moved(left, right):
-            yield Objection(Kind.ORDER, "word order differs", True)
+            yield Objection(Kind.ORDER, "word order differs")
         return
     for ours, theirs in zip(left, right, strict=True):
         if ours.role != theirs.role and (_tied(ours, theirs) or _needs_role(ours, theirs)):
             reason = f"roles differ: {_with_role(ours)} / {_with_role(theirs)}"
-            yield Objection(Kind.ORDER, reason, True)
+            yield Objection(Kind.ORDER, reason)
             return
 
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from itertools import pairwise
 
 from cache_fabric.guard.spelling import same_word
 from cache_fabric.guard.wording import Word, Wording
 
-__all__ = ["Pair"]
+__all__ = ["Pair", "Slot"]
 
 # More words than these are not paired one by one: such texts differ anyway.
 _MOST_RENAMED = 6
 # A gap of more words is another sentence rather than another word in the same place.
 _LONGEST_SLOT = 3
 
+Slot = tuple[tuple[str, ...], tuple[str, ...]]
+
 
 class Pair:
     """Two readings, and the content words that only one of them has.
 
     Words that are one word in two forms count as shared; ``renamed`` maps the right form to the
-    left one. ``slots`` are the places where the sides differ, between words that they share:
-    (ours, theirs), either possibly empty.
+    left one. ``anchors`` are the shared words that stand in the same order on both sides, by
+    position, and ``slots`` the places between them where the sides differ: (ours, theirs), of
+    which one may be empty.
     """
 
     def __init__(self, left: Wording, right: Wording) -> None:
@@ -30,11 +31,13 @@ class Pair:
         self.right = right
         self.only_left = _only(left, right)
         self.only_right = _only(right, left)
+        self.names = left.names | right.names
         self.renamed: dict[str, str] = {}
-        if max(len(self.only_left), len(self.only_right)) <= _MOST_RENAMED:
+        if 0 < len(self.only_left) <= _MOST_RENAMED >= len(self.only_right) > 0:
             self._rename()
-        self.anchors = list(self._anchors())
-        self.slots = list(self._slots())
+        self.same_words = not self.only_left and not self.only_right
+        self.anchors = self._anchors()
+        self.slots = self._slots()
 
     def _rename(self) -> None:
         for theirs in tuple(self.only_right):
@@ -45,10 +48,6 @@ class Pair:
                     self.only_left.remove(ours)
                     self.only_right.remove(theirs)
                     break
-
-    @property
-    def same_words(self) -> bool:
-        return not self.only_left and not self.only_right
 
     @property
     def shared(self) -> int:
@@ -64,33 +63,36 @@ class Pair:
         ]
         return self.left.words, right
 
-    def _anchors(self) -> Iterator[tuple[int, int]]:
-        """Positions of shared words that stand in the same order on both sides."""
-        places = {word.text: at for at, word in reversed(list(enumerate(self.right.words)))}
-        for theirs, ours in self.renamed.items():
-            places.setdefault(ours, places[theirs])
+    def _anchors(self) -> list[tuple[int, int]]:
+        places = self.right.places
+        if self.renamed:
+            places = {**{ours: places[theirs] for theirs, ours in self.renamed.items()}, **places}
+        anchors: list[tuple[int, int]] = []
         last = -1
         for at, word in enumerate(self.left.words):
             place = places.get(word.text, -1)
             if place > last:
-                yield at, place
+                anchors.append((at, place))
                 last = place
+        return anchors
 
-    def _slots(self) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    def _slots(self) -> list[Slot]:
         left, right = self.left.words, self.right.words
-        ends = [(-1, -1), *self.anchors, (len(left), len(right))]
-        for (our_start, their_start), (our_end, their_end) in pairwise(ends):
-            ours, theirs = our_end - our_start - 1, their_end - their_start - 1
-            if 0 < max(ours, theirs) <= _LONGEST_SLOT:
-                yield (
-                    tuple(word.text for word in left[our_start + 1 : our_end]),
-                    tuple(word.text for word in right[their_start + 1 : their_end]),
-                )
+        slots: list[Slot] = []
+        our_start = their_start = 0
+        for our_end, their_end in (*self.anchors, (len(left), len(right))):
+            ours, theirs = our_end - our_start, their_end - their_start
+            if (ours or theirs) and ours <= _LONGEST_SLOT >= theirs:
+                our_words = [word.text for word in left[our_start:our_end]]
+                their_words = [word.text for word in right[their_start:their_end]]
+                slots.append((tuple(our_words), tuple(their_words)))
+            our_start, their_start = our_end + 1, their_end + 1
+        return slots
 
 
 def _only(left: Wording, right: Wording) -> list[str]:
     if left.unique and right.unique:
-        texts = right.texts
-        return [word.text for word in left.words if word.text not in texts]
+        places = right.places
+        return [text for text in left.places if text not in places]
     ours = Counter(word.text for word in left.words)
     return list((ours - Counter(word.text for word in right.words)).elements())

@@ -52,21 +52,32 @@ class Evidence(NamedTuple):
         shared: Share of the content words of the side with fewer that the other side has, 0 to 1.
         covered: The same of the side with more.
         ordered: Share of the shared words that stand in the same order, 0 to 1.
-        substituted: Number of slots in which one side has another word or phrase.
-        inserted: Number of content words that stand on one side between the same neighbors.
+        substituted: Number of slots, between words that both sides have, in which one side has
+            another word or phrase than the other.
+        unrelated: How many of the first two of them hold no two words of one family or meaning.
+        nouns: How many of the first two hold a noun on both sides, as articles, possessives or
+            prepositions show.
+        inserted: Number of content words that only one side has between the same neighbors.
         names: Number of names that only one side has.
         numbers: Number of numbers that only one side has.
         negations: Difference of the numbers of negations.
+        one_sided: Number of classes of exclusive words (persons, plans, countries ...) that only
+            one side has a word of: what it asks may be narrower.
+        question_types: 1 if both types are known (why, how, when ...) and differ, else 0.
     """
 
     shared: float = 1.0
     covered: float = 1.0
     ordered: float = 1.0
     substituted: int = 0
+    unrelated: int = 0
+    nouns: int = 0
     inserted: int = 0
     names: int = 0
     numbers: int = 0
     negations: int = 0
+    one_sided: int = 0
+    question_types: int = 0
 
 
 _IDENTICAL = Evidence()
