@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cache_fabric.guard import compare
+from cache_fabric.guard import Kind, compare
+from cache_fabric.guard.marks import DEGREES, EXCLUSIVE, ExclusiveClass
 from cache_fabric.guard.reading import read
 from cache_fabric.guard.spelling import same_word
 
@@ -22,6 +25,7 @@ SENTENCES = st.lists(st.sampled_from(VOCABULARY.split()), max_size=12).map(" ".j
 @example("1,2.3:4/5th$ 0.0.0 ²")
 def test_any_text_is_the_same_as_itself(text: str) -> None:
     assert compare(text, text).allowed
+    assert not compare(text, text).contradicts
     assert compare(f" {text} ", f"{text}\n").allowed
 
 
@@ -38,6 +42,27 @@ def test_the_two_texts_may_change_places(left: str, right: str) -> None:
     assert compare(left, right).allowed == compare(right, left).allowed
 
 
+@given(SENTENCES, SENTENCES)
+@settings(max_examples=500)
+def test_a_verdict_is_its_own_mirror_image(left: str, right: str) -> None:
+    there, back = compare(left, right), compare(right, left)
+    kinds = [(objection.kind, objection.contradicts) for objection in there.objections]
+    assert kinds == [(objection.kind, objection.contradicts) for objection in back.objections]
+    assert there.substituted == tuple((theirs, ours) for ours, theirs in back.substituted)
+    assert there.evidence == back.evidence
+
+
+@given(SENTENCES, SENTENCES)
+@settings(max_examples=500)
+def test_what_contradicts_is_not_allowed_and_shares_are_shares(left: str, right: str) -> None:
+    verdict = compare(left, right)
+    assert not (verdict.contradicts and verdict.allowed)
+    evidence = verdict.evidence
+    assert 0 <= evidence.covered <= evidence.shared <= 1
+    assert 0 <= evidence.ordered <= 1
+    assert min(evidence) >= 0
+
+
 @given(SENTENCES)
 def test_one_more_negation_is_never_allowed(sentence: str) -> None:
     assert not compare(sentence, f"{sentence} never").allowed
@@ -47,6 +72,68 @@ def test_one_more_negation_is_never_allowed(sentence: str) -> None:
 def test_another_number_is_never_allowed(sentence: str, one: int, other: int) -> None:
     same = compare(f"{sentence} for {one} nights", f"{sentence} for {other} nights")
     assert same.allowed == (one == other)
+
+
+NOUNS = st.sampled_from(["goat", "radio", "turnip", "pond", "ladder", "violin"])
+CLAUSES = st.sampled_from(
+    ["what does a {} need", "can i rent the {} for my aunt", "is the {} green"]
+)
+
+
+@given(CLAUSES, NOUNS, st.sampled_from(["never {}", "without a {}", "non-{}"]))
+def test_a_negated_word_contradicts_the_same_without_negation(
+    clause: str, noun: str, negation: str
+) -> None:
+    plain, negated = clause.format(noun), clause.format(negation.format(noun))
+    assert Kind.NEGATION in contradicting(plain, negated)
+    assert Kind.NEGATION in contradicting(negated, plain)
+
+
+UNITS = st.sampled_from(["", " nights", " kg", " euros", "%", " people"])
+
+
+@given(CLAUSES, NOUNS, UNITS, st.integers(1, 10**6), st.integers(1, 10**6))
+def test_another_number_contradicts(
+    clause: str, noun: str, unit: str, one: int, other: int
+) -> None:
+    ours, theirs = (f"{clause.format(noun)} for {number}{unit}" for number in (one, other))
+    near = abs(one - other) <= 0.02 * max(one, other)
+    if one == other:
+        assert compare(ours, theirs).allowed
+    elif not near:
+        assert Kind.NUMBER in contradicting(ours, theirs)
+
+
+@given(CLAUSES, NOUNS, NOUNS)
+def test_another_thing_in_the_same_place_is_named(clause: str, one: str, other: str) -> None:
+    verdict = compare(clause.format(one), clause.format(other))
+    assert verdict.substituted == (() if one == other else ((one, other),))
+
+
+# "More" and "less" depend on what they are said of; see the example tests.
+CLASSES_ALONE = [known for number, known in enumerate(EXCLUSIVE) if number not in DEGREES]
+
+
+@pytest.mark.parametrize("known", CLASSES_ALONE, ids=lambda known: known.poles[0])
+def test_words_of_two_poles_of_a_class_contradict(known: ExclusiveClass) -> None:
+    for one, other in pairwise(known.poles):
+        assert known.kind in contradicting(f"violin or {one}", f"radio and {other}")
+
+
+SIGNS = st.sampled_from(list("中한กअעجЖΩ²\u202e\ufeff\ud800") + ["👍🏽", "👩\u200d👩\u200d👧"])
+
+
+@given(TEXTS, SIGNS)
+def test_no_script_or_sign_raises(text: str, sign: str) -> None:
+    for other in (sign, text + sign, sign * 40, f"{sign} {text} {sign}"):
+        verdict = compare(text, other)
+        assert verdict.contradicts == compare(other, text).contradicts
+
+
+def contradicting(left: str, right: str) -> set[Kind]:
+    return {
+        objection.kind for objection in compare(left, right).objections if objection.contradicts
+    }
 
 
 @given(SENTENCES, st.characters(categories=["So", "Sm", "Lo", "Lu", "Nd"]))
@@ -68,6 +155,8 @@ HOSTILE = [
     *("a ", "a", "1,", "1.", "1/", "9", "one ", "hundred ", "two million million ", "-1", "$ "),
     *('"', '"a', "a'", "'", ".", "+", "c+", "_", " ", "\u0301", "e\u0301", "\u200d", "\ud800"),
     *("and x ", "not ", "from ", "between a and ", "united states ", "best way to ", "all "),
+    *('"\'"', "“„", "`a` ", "👩‍👩‍👧", "👍🏽", "in json ", "unun", "non-", "less happy ", "x 2 kg "),
+    *("from a to b ", "Ann ", "why is ", "no no ", "stop "),
     *("中", "कि", "İ", "👍", "am i ", "this week ", "n't "),
 ]
 

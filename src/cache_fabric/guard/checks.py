@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from cache_fabric.guard import english
 from cache_fabric.guard.pair import Pair
 from cache_fabric.guard.verdict import Kind, Objection
 
-__all__ = ["CHECKS", "shown"]
+__all__ = ["CHECKS"]
 
 _MOST_COMPARED = 6
-_SHOWN_WORDS = 3
-_SHOWN_CHARACTERS = 24
 _LABELS = {
     Kind.ANTONYM: "opposites",
     Kind.NUMBER: "numbers",
@@ -20,12 +18,6 @@ _LABELS = {
     Kind.NAME: "names",
     Kind.WORDS: "words",
 }
-
-
-def shown(words: Sequence[str]) -> str:
-    """The first words, shortened, for a reason."""
-    text = " ".join(word[:_SHOWN_CHARACTERS] for word in words[:_SHOWN_WORDS])
-    return text + " ..." if len(words) > _SHOWN_WORDS else text
 
 
 def _negation(pair: Pair) -> Iterator[Objection]:
@@ -45,7 +37,7 @@ def _words(pair: Pair) -> Iterator[Objection]:
             kind = Kind.ANTONYM if word in opposed else _kind(word, names)
             sides.setdefault(kind, ([], []))[side].append(word)
     for kind, (ours, theirs) in sides.items():
-        yield Objection(kind, f"{_LABELS[kind]} differ: {shown(ours)} / {shown(theirs)}")
+        yield Objection(kind, f"{_LABELS[kind]} differ: {pair.told(ours, theirs)}")
 
 
 def _kind(word: str, names: set[str]) -> Kind:
@@ -59,8 +51,9 @@ def _kind(word: str, names: set[str]) -> Kind:
 def _opposed(pair: Pair) -> set[str]:
     """Words of which the other side has the opposite."""
     opposed: set[str] = set()
-    for ours in pair.only_left[:_MOST_COMPARED]:
-        for theirs in pair.only_right[:_MOST_COMPARED]:
+    right = [word for word in pair.only_right if word in english.OPPOSED]
+    for ours in pair.only_left if right else ():
+        for theirs in right[:_MOST_COMPARED]:
             if ((ours, theirs) if ours < theirs else (theirs, ours)) in english.OPPOSITES:
                 opposed |= {ours, theirs}
     for turned, others in (
@@ -88,14 +81,14 @@ def _form(pair: Pair) -> Iterator[Objection]:
     """A request and a "what" question ask for the same; a yes-or-no question does not."""
     ours, theirs = pair.left.form, pair.right.form
     if ours != theirs and not {ours, theirs} <= {"", "what"}:
-        reason = f"form of question differs: {ours or 'other'} / {theirs or 'other'}"
+        reason = f"form of question differs: {pair.told([ours or 'other'], [theirs or 'other'])}"
         yield Objection(Kind.FORM, reason)
 
 
 def _owner(pair: Pair) -> Iterator[Objection]:
     ours, theirs = pair.left.owners, pair.right.owners
     if ours and theirs and ours != theirs:
-        reason = f"owner differs: {shown(sorted(ours))} / {shown(sorted(theirs))}"
+        reason = f"owner differs: {pair.told(sorted(ours), sorted(theirs))}"
         yield Objection(Kind.PERSON, reason)
 
 

@@ -114,7 +114,7 @@ attract / repel
 plug_in / unplug
 dress / undress
 always / never
-everyone everybody / nobody no_one
+everyone everybody / nobody
 full / empty
 clean / dirty
 wet / dry
@@ -198,7 +198,7 @@ son / daughter
 uncle / aunt
 king / queen
 prince / princess
-full_time / part_time / zero_hours
+full_time / part_time
 permanent / temporary / fixed_term
 basic_rate / higher_rate / additional_rate
 standard regular / premium deluxe express priority
@@ -260,6 +260,5 @@ table / list bullet bullets bulleted / paragraph / essay / poem / haiku / song /
     Kind.LENGTH: """
 briefly brief short concise concisely summary in_short tldr / detail detailed details in_depth
     thorough thoroughly long comprehensive
-one_sentence / one_paragraph / one_page
 """,
 }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from cache_fabric.guard.checks import CHECKS
 from cache_fabric.guard.contradictions import CONTRADICTIONS
 from cache_fabric.guard.order import order
-from cache_fabric.guard.pair import Pair, Slot
+from cache_fabric.guard.pair import Pair
 from cache_fabric.guard.reading import read
 from cache_fabric.guard.substitution import SUBSTITUTIONS, are_nouns, unrelated
 from cache_fabric.guard.verdict import Evidence, Kind, Objection, Verdict
@@ -32,16 +30,15 @@ def compare(question: str, candidate: str) -> Verdict:
         return Verdict()
     if max(len(question), len(candidate)) > _LONGEST:
         return Verdict((Objection(Kind.LENGTH, "too long to compare"),), (), Evidence(0.0, 0.0))
-    pair = Pair(read(question), read(candidate))
+    turned = candidate < question
+    first, second = sorted((question, candidate))
+    pair = Pair(read(first), read(second), turned=turned)
     objections = [objection for check in _STRICT for objection in check(pair)]
     for check in _LOOSE:
         for objection in check(pair):
             _add(objections, objection)
-    slots = [slot for slot in pair.slots if slot[0] and slot[1]]
-    evidence = _evidence(pair, slots)
-    named = 0 < len(slots) <= _MOST_SUBSTITUTED and evidence.covered >= _LEAST_COVERED
-    substituted = [(" ".join(ours), " ".join(theirs)) for ours, theirs in slots if named]
-    return Verdict(tuple(objections), tuple(substituted), evidence)
+    evidence, substituted = _evidence(pair)
+    return Verdict(tuple(objections), substituted, evidence)
 
 
 def _add(objections: list[Objection], found: Objection) -> None:
@@ -53,25 +50,29 @@ def _add(objections: list[Objection], found: Objection) -> None:
     objections.append(found)
 
 
-def _evidence(pair: Pair, slots: Sequence[Slot]) -> Evidence:
+def _evidence(pair: Pair) -> tuple[Evidence, tuple[tuple[str, str], ...]]:
+    """The figures, and the slots that are worth naming."""
     left, right = pair.left, pair.right
     fewer, more = sorted((len(left.words), len(right.words)))
-    only = (*pair.only_left, *pair.only_right)
     shared = pair.shared
-    few = slots[:_MOST_SUBSTITUTED]
-    return Evidence(
+    covered = shared / more if more else 1.0
+    slots = [slot for slot in pair.slots if slot[0] and slot[1]]
+    few = slots if len(slots) <= _MOST_SUBSTITUTED and covered >= _LEAST_COVERED else []
+    only = pair.only_left + pair.only_right
+    evidence = Evidence(
         shared=shared / fewer if fewer else float(not more),
-        covered=shared / more if more else 1.0,
+        covered=covered,
         ordered=min(1.0, len(pair.anchors) / shared) if shared else 1.0,
         substituted=len(slots),
         unrelated=sum([unrelated(*slot) for slot in few]),
         nouns=sum([are_nouns(pair, slot) for slot in few]),
-        inserted=sum(
-            [len(ours) + len(theirs) for ours, theirs in pair.slots if not (ours and theirs)]
-        ),
-        names=sum([word in pair.names for word in only]),
+        inserted=sum([len(slot[0] or slot[1]) for slot in pair.slots if not (slot[0] and slot[1])]),
+        names=sum([word in pair.names for word in only]) if pair.names else 0,
         numbers=sum([word[0].isdigit() for word in only]),
         negations=abs(len(left.negated) - len(right.negated)),
         one_sided=len(left.marks.keys() ^ right.marks.keys()),
         question_types=int(bool(left.asks and right.asks) and left.asks != right.asks),
+    )
+    return evidence, tuple(
+        [pair.as_asked(" ".join(ours), " ".join(theirs)) for ours, theirs in few]
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cache_fabric.guard import english
-from cache_fabric.guard.checks import shown
 from cache_fabric.guard.marks import DEGREES, EXCLUSIVE
 from cache_fabric.guard.pair import Pair
 from cache_fabric.guard.quantities import unmatched
@@ -28,7 +27,7 @@ def _classes(pair: Pair) -> Iterator[Objection]:
     for number in differ:
         known = EXCLUSIVE[number]
         left, right = known.of(ours[number]), known.of(theirs[number])
-        reason = f"{known.kind.value} excludes the other: {shown(left)} / {shown(right)}"
+        reason = f"{known.kind.value} excludes the other: {pair.told(left, right)}"
         yield Objection(known.kind, reason, True)
 
 
@@ -71,7 +70,9 @@ def _prefixes(pair: Pair) -> Iterator[Objection]:
         return
     ours, theirs = pair.left.vocabulary, pair.right.vocabulary
     if english.LESS.isdisjoint(ours) == english.LESS.isdisjoint(theirs):
-        yield Objection(Kind.ANTONYM, f"opposites differ: {turned[0]} / {turned[1]}", True)
+        yield Objection(
+            Kind.ANTONYM, f"opposites differ: {pair.told(turned[:1], turned[1:])}", True
+        )
 
 
 def _denial(pair: Pair) -> Iterator[Objection]:
@@ -103,7 +104,7 @@ def _quantities(pair: Pair) -> Iterator[Objection]:
     for one in left:
         for other in right:
             if one.dimension == other.dimension:
-                reason = f"quantities differ: {shown([one.text])} / {shown([other.text])}"
+                reason = f"quantities differ: {pair.told([one.text], [other.text])}"
                 yield Objection(Kind.NUMBER, reason, True)
                 return
 

@@ -179,12 +179,13 @@ SAME = MappingProxyType(
 )
 
 # "The difference between A and B" is the one between B and A.
-SYMMETRIC = words(
-    "difference differences differ differentiate distinguish separate separates similarity "
-    "similarities relationship comparison compare vs married dating "
-    "close connected friends related engaged acquaintance acquainted acquaintances next similar "
-    "equal identical parallel adjacent near divorced siblings cousins twins partners neighbors "
-    "neighbours same different compatible together between both"
+SYMMETRIC = words("difference differ similarity similarities relationship comparison compare vs")
+# So is whether A is married to B, or what separates them.
+MUTUAL = SYMMETRIC | words(
+    "differences differentiate distinguish separate separates married dating close connected "
+    "friends related engaged acquaintance acquainted acquaintances next similar equal identical "
+    "parallel adjacent near divorced siblings cousins twins partners neighbors neighbours same "
+    "different compatible together between both"
 )
 COMPARED = words(
     "than over before after against beat beats beaten defeat defeated outsell outperform"
@@ -206,3 +207,4 @@ OPPOSITES = frozenset(
         "encrypt/decrypt lend/borrow gain/lose pass/fail hot/cold old/new always/never"
     )
 )
+OPPOSED = frozenset(word for pair in OPPOSITES for word in pair)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cache_fabric.guard import english
-from cache_fabric.guard.checks import shown
 from cache_fabric.guard.pair import Pair
 from cache_fabric.guard.verdict import Kind, Objection
 from cache_fabric.guard.wording import Word
@@ -25,7 +24,7 @@ def order(pair: Pair) -> Iterator[Objection]:
         return
     for ours, theirs in zip(left, right, strict=True):
         if ours.role != theirs.role and (_tied(ours, theirs) or _needs_role(ours, theirs)):
-            reason = f"roles differ: {_with_role(ours)} / {_with_role(theirs)}"
+            reason = f"roles differ: {pair.told(_with_role(ours), _with_role(theirs))}"
             yield Objection(Kind.ORDER, reason)
             return
 
@@ -39,11 +38,11 @@ def _needs_role(ours: Word, theirs: Word) -> bool:
     return ours.text[0].isdigit() or "by" in (ours.role, theirs.role)
 
 
-def _with_role(word: Word) -> str:
-    return shown((f"{word.role or word.place} {word.text}".strip(),))
+def _with_role(word: Word) -> tuple[str]:
+    return (f"{word.role or word.place} {word.text}".strip(),)
 
 
-def _only_moved(left: list[Word], right: list[Word]) -> bool:
+def _only_moved(left: Sequence[Word], right: Sequence[Word]) -> bool:
     """Whether the same words are only said in another order.
 
     Every word keeps its role. Phrases may change places, the words within one may not. A loose
@@ -69,7 +68,7 @@ def _role(word: Word, symmetric: bool) -> tuple[str, str]:
     return word.text, "both" if symmetric and word.role in ("from", "to", "and") else word.role
 
 
-def _phrases_kept(left: list[Word], right: list[Word]) -> bool:
+def _phrases_kept(left: Sequence[Word], right: Sequence[Word]) -> bool:
     """Whether the words of each phrase on the left keep their order on the right."""
     positions: defaultdict[str, deque[int]] = defaultdict(deque)
     for at, word in enumerate(right):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from cache_fabric.guard.spelling import same_word
 from cache_fabric.guard.wording import Word, Wording
@@ -13,6 +14,8 @@ __all__ = ["Pair", "Slot"]
 _MOST_RENAMED = 6
 # A gap of more words is another sentence rather than another word in the same place.
 _LONGEST_SLOT = 3
+_SHOWN_WORDS = 3
+_SHOWN_CHARACTERS = 24
 
 Slot = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -24,9 +27,16 @@ class Pair:
     left one. ``anchors`` are the shared words that stand in the same order on both sides, by
     position, and ``slots`` the places between them where the sides differ: (ours, theirs), of
     which one may be empty.
+
+    Args:
+        left: Of the text that comes first in the alphabet, so that the order of asking, on which
+            pairing depends where words repeat, decides nothing.
+        right: Of the other.
+        turned: Whether the right one was asked.
     """
 
-    def __init__(self, left: Wording, right: Wording) -> None:
+    def __init__(self, left: Wording, right: Wording, *, turned: bool = False) -> None:
+        self._turned = turned
         self.left = left
         self.right = right
         self.only_left = _only(left, right)
@@ -42,6 +52,8 @@ class Pair:
     def _rename(self) -> None:
         for theirs in tuple(self.only_right):
             for ours in self.only_left:
+                if ours[0] != theirs[0]:
+                    continue  # no two forms of a word begin otherwise
                 name = ours in self.left.names and theirs in self.right.names
                 if same_word(ours, theirs, spelled=not name):
                     self.renamed[theirs] = ours
@@ -54,14 +66,23 @@ class Pair:
         """Number of content words that both sides have."""
         return len(self.left.words) - len(self.only_left)
 
-    def sides(self) -> tuple[list[Word], list[Word]]:
-        """The words of both sides, the right ones in their left form."""
-        if not self.renamed:
-            return self.left.words, self.right.words
-        right = [
-            word._replace(text=self.renamed.get(word.text, word.text)) for word in self.right.words
-        ]
-        return self.left.words, right
+    def told(self, ours: Sequence[str], theirs: Sequence[str]) -> str:
+        """Both sides' first words, shortened, for a reason: the question's, the candidate's."""
+        return " / ".join(self.as_asked(_shown(ours), _shown(theirs)))
+
+    def as_asked(self, ours: str, theirs: str) -> tuple[str, str]:
+        """What the question has first, what the candidate has last."""
+        return (theirs, ours) if self._turned else (ours, theirs)
+
+    def sides(self) -> tuple[Sequence[Word], Sequence[Word]]:
+        """The words of both sides, every word in one form."""
+        left, right = self.left.words, self.right.words
+        return (
+            (self._in_one_form(left), self._in_one_form(right)) if self.renamed else (left, right)
+        )
+
+    def _in_one_form(self, words: Sequence[Word]) -> Sequence[Word]:
+        return [word._replace(text=self.renamed.get(word.text, word.text)) for word in words]
 
     def _anchors(self) -> list[tuple[int, int]]:
         places = self.right.places
@@ -88,6 +109,11 @@ class Pair:
                 slots.append((tuple(our_words), tuple(their_words)))
             our_start, their_start = our_end + 1, their_end + 1
         return slots
+
+
+def _shown(words: Sequence[str]) -> str:
+    text = " ".join([word[:_SHOWN_CHARACTERS] for word in words[:_SHOWN_WORDS]])
+    return text + " ..." if len(words) > _SHOWN_WORDS else text
 
 
 def _only(left: Wording, right: Wording) -> list[str]:

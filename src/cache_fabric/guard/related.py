@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cache_fabric.guard import english, marks
 from cache_fabric.guard.spelling import same_word
 from cache_fabric.guard.synonyms import GENERIC, GROUPS
@@ -13,6 +15,7 @@ for _number, _line in enumerate(GROUPS.strip().replace("\n    ", " ").splitlines
     for _word in _line.split():
         _GROUPS[_word] = _GROUPS.get(_word, frozenset()) | {_number}
 
+_LONGEST = 32
 _SHORTEST_STEM = 5
 _MOST_OF_WORD = 0.6
 _SHORTEST_FAMILY = 4
@@ -26,18 +29,21 @@ _NONE: frozenset[int] = frozenset()
 def related(left: str, right: str) -> bool:
     """Whether another word in the same place may well be the same thing.
 
-    Forms of one word, words of one family (quote, quotation), synonyms, words
-    of one pole of a class, and a letter left out.
+    Forms of one word, words of one family (quote, quotation), synonyms, words of one pole of a
+    class, and a letter left out.
     """
-    if left == right or same_word(left, right):
-        return True
+    return left == right or (max(len(left), len(right)) <= _LONGEST and _related(left, right))
+
+
+@lru_cache(maxsize=8_192)
+def _related(left: str, right: str) -> bool:
     if left[0].isdigit() or right[0].isdigit():
         return False
     if left in GENERIC or right in GENERIC:
         return True
     if not _group(left).isdisjoint(_group(right)) or marks.same_pole(left, right):
         return True
-    return _one_family(left, right) or _mistyped(left, right)
+    return same_word(left, right) or _one_family(left, right) or _mistyped(left, right)
 
 
 def _one_family(left: str, right: str) -> bool:

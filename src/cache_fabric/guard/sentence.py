@@ -20,6 +20,14 @@ _SOMETIMES_IDLE: dict[str, Callable[[str, str], bool]] = {
 }
 
 
+_NOTED = (
+    english.SUBJECTS
+    | english.PAST
+    | english.QUANTIFIERS
+    | {"will", "going", *english.PERSONS, *english.OWNERS}
+)
+
+
 class Sentence:
     """Goes through the terms of one text once and files each where it belongs."""
 
@@ -38,7 +46,8 @@ class Sentence:
         for at, term in enumerate(self._terms):
             before = self._terms[at - 1] if at else ""
             after = self._terms[at + 1] if at + 1 < len(self._terms) else ""
-            self._note(term, before, after)
+            if term in _NOTED:
+                self._note(term, before, after)
             if term in english.NEGATIONS:
                 self._negations += 1
                 self._denies = self._denies or not self._complains(at, before)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from cache_fabric.guard import english
-from cache_fabric.guard.checks import shown
 from cache_fabric.guard.pair import Pair, Slot
 from cache_fabric.guard.related import related
 from cache_fabric.guard.verdict import Kind, Objection
@@ -38,7 +37,7 @@ def _names(pair: Pair) -> Iterator[Objection]:
         not set(ours).isdisjoint(slot[0]) and not set(theirs).isdisjoint(slot[1])
         for slot in pair.slots
     ):
-        yield Objection(Kind.NAME, f"names differ: {shown(ours)} / {shown(theirs)}", True)
+        yield Objection(Kind.NAME, f"names differ: {pair.told(ours, theirs)}", True)
 
 
 def _named(words: Sequence[str], names: set[str]) -> list[str]:
@@ -58,7 +57,7 @@ def _thing(pair: Pair) -> Iterator[Objection]:
     if (digits or are_nouns(pair, slot)) and unrelated(ours, theirs):
         dated = ours[0] in english.DATES and theirs[0] in english.DATES
         kind = Kind.NUMBER if digits else Kind.DATE if dated else Kind.NAME
-        reason = f"another thing in the same place: {shown(ours)} / {shown(theirs)}"
+        reason = f"another thing in the same place: {pair.told(ours, theirs)}"
         yield Objection(kind, reason, True)
 
 
@@ -78,7 +77,7 @@ def are_nouns(pair: Pair, slot: Slot) -> bool:
 def _ends(pair: Pair) -> Iterator[Objection]:
     """From A to B: the other way round, or from or to somewhere else."""
     ours, theirs = _from_and_to(pair.left.words), _from_and_to(pair.right.words)
-    if "from" not in ours or "from" not in theirs or _is_symmetric(pair):
+    if "from" not in ours or "from" not in theirs or _is_mutual(pair):
         return
     if _turned(ours, theirs) or _turned(theirs, ours):
         yield Objection(Kind.ORDER, "from and to change places", True)
@@ -86,7 +85,7 @@ def _ends(pair: Pair) -> Iterator[Objection]:
     for role in ours.keys() & theirs.keys():
         left, right = ours[role].split(), theirs[role].split()
         if left[0] in pair.only_left and right[0] in pair.only_right and unrelated(left, right):
-            yield Objection(Kind.NAME, f"{role} differs: {shown(left)} / {shown(right)}", True)
+            yield Objection(Kind.NAME, f"{role} differs: {pair.told(left, right)}", True)
             return
 
 
@@ -106,16 +105,16 @@ def _turned(ours: Mapping[str, str], theirs: Mapping[str, str]) -> bool:
     return "to" in ours and (ours["from"] == theirs.get("to") or ours["to"] == theirs["from"])
 
 
-def _is_symmetric(pair: Pair) -> bool:
+def _is_mutual(pair: Pair) -> bool:
     return not (
-        english.SYMMETRIC.isdisjoint(pair.left.vocabulary)
-        and english.SYMMETRIC.isdisjoint(pair.right.vocabulary)
+        english.MUTUAL.isdisjoint(pair.left.vocabulary)
+        and english.MUTUAL.isdisjoint(pair.right.vocabulary)
     )
 
 
 def _exchange(pair: Pair) -> Iterator[Objection]:
     """Two names, or the two sides of a comparison, that change places."""
-    if not pair.same_words or _is_symmetric(pair):
+    if not pair.same_words or _is_mutual(pair):
         return
     left, right = pair.sides()
     moved = [both for both in zip(left, right, strict=True) if both[0].text != both[1].text]

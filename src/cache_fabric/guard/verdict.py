@@ -54,8 +54,8 @@ class Evidence(NamedTuple):
         ordered: Share of the shared words that stand in the same order, 0 to 1.
         substituted: Number of slots, between words that both sides have, in which one side has
             another word or phrase than the other.
-        unrelated: How many of the first two of them hold no two words of one family or meaning.
-        nouns: How many of the first two hold a noun on both sides, as articles, possessives or
+        unrelated: How many of `Verdict.substituted` hold no two words of one family or meaning.
+        nouns: How many of them hold a noun on both sides, as articles, possessives or
             prepositions show.
         inserted: Number of content words that only one side has between the same neighbors.
         names: Number of names that only one side has.
@@ -89,8 +89,8 @@ class Verdict:
 
     Attributes:
         objections: In the order of the checks.
-        substituted: For two questions that are the same but for a slot or two, what the question
-            and what the candidate has there; of all evidence the strongest against the pair.
+        substituted: For two questions that share at least half of their words and differ in one
+            slot or two, what the question and what the candidate has there.
         evidence: The figures.
     """
 
