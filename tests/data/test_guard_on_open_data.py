@@ -52,7 +52,7 @@ IN_VAIN = [
     ("checklist_qqp", "role_order_equiv", 0.00),
     ("checklist_qqp", "syntax_equiv", 0.00),
     ("dbqa", "paraphrase", 0.01),
-    ("qqp", "paraphrase", 0.06),
+    ("qqp", "paraphrase", 0.065),
     ("qqp", "paraphrase_low_overlap", 0.07),
 ]
 # Kinds whose contradictions may be a veto over all sources, and the least share that is right.

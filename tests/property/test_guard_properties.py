@@ -120,7 +120,7 @@ def test_words_of_two_poles_of_a_class_contradict(known: ExclusiveClass) -> None
         assert known.kind in contradicting(f"violin or {one}", f"radio and {other}")
 
 
-SIGNS = st.sampled_from(list("中한กअעجЖΩ²\u202e\ufeff\ud800") + ["👍🏽", "👩\u200d👩\u200d👧"])
+SIGNS = st.sampled_from([*"中한กअעجЖΩ²\u202e\ufeff\ud800", "👍🏽", "👩\u200d👩\u200d👧"])
 
 
 @given(TEXTS, SIGNS)

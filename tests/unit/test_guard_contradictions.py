@@ -45,6 +45,10 @@ CONTRADICTIONS = [
     (Kind.NAME, "Is there parking at the museum?", "Is there parking at the stadium?"),
     (Kind.NAME, "boats from malmo to gdansk", "is there a boat from ystad to gdansk"),
     (Kind.SCOPE, "Does it run on Windows?", "will this run on linux"),
+    (Kind.NAME, "Does the bus go to Parma on Sundays?", "Sunday buses to Siena"),
+    (Kind.NAME, "insurance with Corvex", "is there insurance through Bellano"),
+    (Kind.NAME, "a coat for rainy days", "a coat for summer weddings"),
+    (Kind.ORDER, "move cash from savings to stocks", "I want cash moved out of stocks to savings"),
     # quoted text and code
     (Kind.QUOTED, 'translate "good night"', 'please translate "well done"'),
     (Kind.QUOTED, "what does `ls -a` do", "what does `rm -f` do"),
@@ -98,6 +102,7 @@ PARAPHRASES = [
     ("Who is better, Ann or Bob?", "Who is better, Bob or Ann?"),
     ("cheap trains between Lille and Ghent", "Are there cheap trains from Lille to Ghent?"),
     ("How can you improve your memory?", "How can I improve my memory?"),
+    ("Who runs the United Tea Company?", "Who is the head of UTC?"),
     ("Who is the Indian president?", "Who is the president of India?"),
     ("How Do I Bake Rye Bread At Home", "baking bread from rye at my house"),
     ("Why don't we use tidal power?", "Could we use tidal power?"),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from cache_fabric.guard import english
 from cache_fabric.guard.pair import Pair, Slot
 from cache_fabric.guard.related import related
 from cache_fabric.guard.verdict import Kind, Objection
-from cache_fabric.guard.wording import Word
+from cache_fabric.guard.wording import Word, Wording
 
 __all__ = ["SUBSTITUTIONS", "are_nouns", "unrelated"]
 
 _LONGEST_NAME = 2
+_LONGEST_COMPLEMENT = 3
+_LONGEST_ACRONYM = 5
 _MOST_COMPARED = 6
 
 
@@ -24,23 +27,41 @@ def unrelated(ours: Sequence[str], theirs: Sequence[str]) -> bool:
 
 
 def _names(pair: Pair) -> Iterator[Objection]:
-    """Names on both sides that the other lacks; if they share another, in the same place."""
+    """Names on both sides that the other lacks; if they share others, in the same position."""
     left, right = pair.left, pair.right
     if left.titled or right.titled:
         return
-    ours = _named(pair.only_left, left.names)
-    theirs = _named(pair.only_right, right.names)
+    ours = _named(pair.only_left, left)
+    theirs = _named(pair.only_right, right)
     if not ours or not theirs or not unrelated(ours, theirs):
         return
-    share = not left.names.isdisjoint(right.places) or not right.names.isdisjoint(left.places)
-    if not share or any(
-        not set(ours).isdisjoint(slot[0]) and not set(theirs).isdisjoint(slot[1])
-        for slot in pair.slots
-    ):
+    if _abbreviates(ours, right) or _abbreviates(theirs, left):
+        return
+    tied = _are_tied(ours, left) and _are_tied(theirs, right)
+    if tied or left.names.isdisjoint(right.names) or _in_one_slot(pair, ours, theirs):
         yield Objection(Kind.NAME, f"names differ: {pair.told(ours, theirs)}", True)
 
 
-def _named(words: Sequence[str], names: set[str]) -> list[str]:
+def _are_tied(names: Sequence[str], wording: Wording) -> bool:
+    """Whether an article or a preposition stands before one of the names."""
+    return any(word.nominal or word.role for word in wording.words if word.text in names)
+
+
+def _in_one_slot(pair: Pair, ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    return any(
+        not set(ours).isdisjoint(slot[0]) and not set(theirs).isdisjoint(slot[1])
+        for slot in pair.slots
+    )
+
+
+def _abbreviates(names: Sequence[str], other: Wording) -> bool:
+    """Whether a name is made of the first letters of words of the other side."""
+    initials = "".join([text[0] for text in other.places])
+    return any(2 <= len(name) <= _LONGEST_ACRONYM and name in initials for name in names)
+
+
+def _named(words: Sequence[str], wording: Wording) -> list[str]:
+    names = wording.names
     return [word for word in words if word in names and word not in english.DATES]
 
 
@@ -54,6 +75,8 @@ def _thing(pair: Pair) -> Iterator[Objection]:
     if not ours or not theirs or max(len(ours), len(theirs)) > _longest(pair, slot):
         return
     digits = ours[0][0].isdigit() and theirs[0][0].isdigit()
+    if digits and len(ours + theirs) > len(slot):
+        return  # twelve months may be a year: the units decide
     if (digits or are_nouns(pair, slot)) and unrelated(ours, theirs):
         dated = ours[0] in english.DATES and theirs[0] in english.DATES
         kind = Kind.NUMBER if digits else Kind.DATE if dated else Kind.NAME
@@ -62,47 +85,69 @@ def _thing(pair: Pair) -> Iterator[Objection]:
 
 
 def _longest(pair: Pair, slot: Slot) -> int:
-    """A name may have two words; other phrases are too often only worded otherwise."""
+    """A name may have two words, and what follows a preposition three.
+
+    Other phrases are too often only worded otherwise.
+    """
+    ours, theirs = _head(pair.left, slot[0]), _head(pair.right, slot[1])
+    if ours.place == theirs.place and ours.role == theirs.role and (ours.place or ours.role):
+        return _LONGEST_COMPLEMENT
     return 1 if pair.names.isdisjoint(slot[0] + slot[1]) else _LONGEST_NAME
+
+
+def _head(wording: Wording, phrase: Sequence[str]) -> Word:
+    return wording.words[wording.places[phrase[0]]]
 
 
 def are_nouns(pair: Pair, slot: Slot) -> bool:
     """Whether both sides of a slot begin with a noun."""
-    ours, theirs = slot[0][0], slot[1][0]
-    return any(word.nominal for word in pair.left.words if word.text == ours) and any(
-        word.nominal for word in pair.right.words if word.text == theirs
-    )
+    return _head(pair.left, slot[0]).nominal and _head(pair.right, slot[1]).nominal
 
 
-def _ends(pair: Pair) -> Iterator[Objection]:
+class _Ends(NamedTuple):
+    """The phrase after "from", the first after a "to" that follows it, and those after any "to"."""
+
+    origin: str
+    destination: str
+    reached: Sequence[str]
+
+
+def _ends(words: Sequence[Word]) -> _Ends:
+    origin = destination = ""
+    reached = []
+    for at, word in enumerate(words):
+        if word.role not in ("from", "to"):
+            continue
+        after = words[at + 1] if at + 1 < len(words) else None
+        phrase = f"{word.text} {after.text}" if after and not after.opens else word.text
+        if word.role == "from":
+            origin = origin or phrase
+            continue
+        reached.append(phrase)
+        if origin:
+            destination = destination or phrase
+    return _Ends(origin, destination, reached)
+
+
+def _journey(pair: Pair) -> Iterator[Objection]:
     """From A to B: the other way round, or from or to somewhere else."""
-    ours, theirs = _from_and_to(pair.left.words), _from_and_to(pair.right.words)
-    if "from" not in ours or "from" not in theirs or _is_mutual(pair):
+    ours, theirs = _ends(pair.left.words), _ends(pair.right.words)
+    if not (ours.origin or theirs.origin) or _is_mutual(pair):
         return
-    if _turned(ours, theirs) or _turned(theirs, ours):
+    if ours.origin in theirs.reached or theirs.origin in ours.reached:
         yield Objection(Kind.ORDER, "from and to change places", True)
         return
-    for role in ours.keys() & theirs.keys():
-        left, right = ours[role].split(), theirs[role].split()
-        if left[0] in pair.only_left and right[0] in pair.only_right and unrelated(left, right):
-            yield Objection(Kind.NAME, f"{role} differs: {pair.told(left, right)}", True)
+    both = ((ours.origin, theirs.origin), (ours.destination, theirs.destination))
+    for left, right in both if ours.origin and theirs.origin else ():
+        if left and right and _are_other(pair, left.split(), right.split()):
+            reason = f"ends differ: {pair.told(left.split(), right.split())}"
+            yield Objection(Kind.NAME, reason, True)
             return
 
 
-def _from_and_to(words: Sequence[Word]) -> Mapping[str, str]:
-    """The first phrase after "from", and the one after the "to" that follows it."""
-    ends: dict[str, str] = {}
-    for at, word in enumerate(words):
-        role = word.role
-        if role == "from" or (role == "to" and "from" in ends):
-            after = words[at + 1] if at + 1 < len(words) else None
-            phrase = f"{word.text} {after.text}" if after and not after.opens else word.text
-            ends.setdefault(role, phrase)
-    return ends
-
-
-def _turned(ours: Mapping[str, str], theirs: Mapping[str, str]) -> bool:
-    return "to" in ours and (ours["from"] == theirs.get("to") or ours["to"] == theirs["from"])
+def _are_other(pair: Pair, left: Sequence[str], right: Sequence[str]) -> bool:
+    known = left[0] not in pair.only_left or right[0] not in pair.only_right
+    return not known and unrelated(left, right)
 
 
 def _is_mutual(pair: Pair) -> bool:
@@ -134,4 +179,4 @@ def _exchange(pair: Pair) -> Iterator[Objection]:
 
 
 _LISTED = frozenset(("and", "or"))
-SUBSTITUTIONS = (_names, _thing, _ends, _exchange)
+SUBSTITUTIONS = (_names, _thing, _journey, _exchange)

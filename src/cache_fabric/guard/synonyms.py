@@ -156,6 +156,7 @@ section part chapter
 
 # Stands for whatever is spoken of, or asks.
 GENERIC = english.words(
-    "thing things item items object stuff something anything one ones other others way how why "
-    "when where who country state city town downtown place world area person people else it"
+    "thing things item items object stuff something anything one ones other others another "
+    "different way how why when where who country state city town downtown place world area person "
+    "people else it"
 )
