@@ -117,7 +117,7 @@ CLASSES_ALONE = [known for number, known in enumerate(EXCLUSIVE) if number not i
 @pytest.mark.parametrize("known", CLASSES_ALONE, ids=lambda known: known.poles[0])
 def test_words_of_two_poles_of_a_class_contradict(known: ExclusiveClass) -> None:
     for one, other in pairwise(known.poles):
-        assert known.kind in contradicting(f"violin or {one}", f"radio and {other}")
+        assert known.kind in contradicting(f"quilt or {one}", f"lantern and {other}")
 
 
 SIGNS = st.sampled_from([*"中한กअעجЖΩ²\u202e\ufeff\ud800", "👍🏽", "👩\u200d👩\u200d👧"])
@@ -166,6 +166,15 @@ def test_a_text_that_repeats_itself_is_compared_like_any_other(unit: str) -> Non
     text = unit * (8_000 // len(unit))
     assert compare(text, f"{text}\n").allowed
     assert not compare(text, f"{text} flour").allowed
+
+
+@pytest.mark.parametrize("shape", ["Xa{}", "un{}", "not x{}", "{} kg", "from a{} to b{}", "“a{}”"])
+def test_texts_of_many_different_words_are_compared_like_any_other(shape: str) -> None:
+    ours, theirs = (
+        " ".join(shape.replace("{}", str(number)) for number in range(start, start + 400))
+        for start in (1_000, 5_000)
+    )
+    assert not compare(ours, theirs).allowed
 
 
 @pytest.mark.parametrize("unit", ["a'", '"a', "1,", "\u0301", "two million million "])

@@ -44,7 +44,7 @@ CONTRADICTIONS = [
     (Kind.NAME, "visa rules for brazil", "do I need a visa in thailand"),
     (Kind.NAME, "Is there parking at the museum?", "Is there parking at the stadium?"),
     (Kind.NAME, "boats from malmo to gdansk", "is there a boat from ystad to gdansk"),
-    (Kind.SCOPE, "Does it run on Windows?", "will this run on linux"),
+    (Kind.NAME, "Does it run on Windows?", "will this run on linux"),
     (Kind.NAME, "Does the bus go to Parma on Sundays?", "Sunday buses to Siena"),
     (Kind.NAME, "insurance with Corvex", "is there insurance through Bellano"),
     (Kind.NAME, "a coat for rainy days", "a coat for summer weddings"),

@@ -60,9 +60,9 @@ def _opposed(pair: Pair) -> set[str]:
         (pair.left.turned, pair.only_right),
         (pair.right.turned, pair.only_left),
     ):
-        for word, stem in turned:
-            if stem in others:
-                opposed |= {word, stem}
+        if turned:
+            there = frozenset(others)
+            opposed |= {word for both in turned if both[1] in there for word in both}
     return opposed
 
 

@@ -174,8 +174,6 @@ litre litres liter liters / gallon gallons
 adult adults grown_up grown_ups / child children kid kids toddler toddlers baby babies infant
     infants junior / teenager teenagers teen teens teenage / senior seniors pensioner pensioners
     elderly
-puppy puppies dog dogs / kitten kittens cat cats / rabbit rabbits / hamster / horse horses / bird
-    birds parrot / fish goldfish
 tenant tenants renter renters lodger / landlord landlords / homeowner homeowners
 employer employers / employee employees staff
 employed employee employees salaried / self_employed freelance freelancer freelancers contractor
@@ -200,7 +198,6 @@ king / queen
 prince / princess
 full_time / part_time
 permanent / temporary / fixed_term
-basic_rate / higher_rate / additional_rate
 standard regular / premium deluxe express priority
 free / paid premium enterprise
 business commercial company corporate / personal residential household home domestic
@@ -213,42 +210,22 @@ home / away
 joint jointly / sole individual single
 individual / group / family
 hand_luggage carry_on cabin_bag / checked_luggage checked_bag hold_luggage
-hand / checked
-delivery / billing
-shipping / billing
+shipping delivery / billing
 online / in_store in_person offline paper by_post by_phone
 breakfast / lunch / dinner / brunch
-car cars / motorbike motorbikes motorcycle motorcycles / van vans / bicycle bicycles bike bikes /
-    bus buses / train trains / plane planes aeroplane / boat boats / truck trucks lorry lorries
 fixed / variable
 inside indoor indoors / outside outdoor outdoors
 upper / lower
 north northern / south southern / east eastern / west western
-red / blue / green / yellow / orange / purple / pink / black / white / grey gray / brown
-gold / silver / bronze / platinum
-chicken / beef / pork / lamb / turkey / tuna / salmon / tofu
 vegan / vegetarian
 cash / card / cheque check / paypal / bank_transfer
 debit / credit
 flat apartment / house / office
-iphone ios ipad / android
 laptop laptops / desktop / tablet tablets
-windows / mac macos / linux ubuntu
 wifi / bluetooth / ethernet
-virus viruses viral / bacteria bacterial / fungus fungal
-proton protons / neutron neutrons / electron electrons
-artery arteries / vein veins
-solid solids / liquid liquids / gas gases
 for_sale / for_rent to_rent to_let
 credit_card / debit_card
 right_hand right_handed right_eye / left_hand left_handed left_eye
-christian christianity christians / muslim islam muslims / hindu hinduism hindus / jewish judaism
-    jews / buddhist buddhism buddhists / atheist atheism atheists
-chrome / firefox / safari / edge
-python / java / javascript / ruby / rust / golang / php / perl / swift / kotlin / scala / haskell
-facebook / instagram / twitter / whatsapp / snapchat / tiktok / linkedin / youtube / quora / reddit
-    / telegram
-mercury / venus / mars / jupiter / saturn / uranus / neptune / pluto
 all / none
 my_own myself / someone_else somebody_else
 """,

@@ -27,7 +27,7 @@ def _classes(pair: Pair) -> Iterator[Objection]:
     for number in differ:
         known = EXCLUSIVE[number]
         left, right = known.of(ours[number]), known.of(theirs[number])
-        reason = f"{known.kind.value} excludes the other: {pair.told(left, right)}"
+        reason = f"{known.kind.value}s exclude one another: {pair.told(left, right)}"
         yield Objection(known.kind, reason, True)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from cache_fabric.guard import english
 from cache_fabric.guard.classes import CLASSES
 from cache_fabric.guard.places import COUNTRIES, STATES
+from cache_fabric.guard.things import THINGS
 from cache_fabric.guard.verdict import Kind
 
 __all__ = ["DEGREES", "EXCLUSIVE", "ExclusiveClass", "marks"]
@@ -49,9 +50,16 @@ def _forms(word: str) -> Iterator[str]:
             yield from (f"{word[:-1]}ies", f"{word[:-1]}ied")
 
 
+def _lines(text: str) -> list[str]:
+    return text.strip().replace("\n    ", " ").splitlines()
+
+
 def _classes() -> Iterator[tuple[Kind, str]]:
     for kind, text in CLASSES.items():
-        yield from ((kind, line) for line in text.strip().replace("\n    ", " ").splitlines())
+        for line in _lines(text):
+            yield kind, line
+    for line in _lines(THINGS):
+        yield Kind.NAME, line
     yield Kind.NAME, COUNTRIES
     yield Kind.NAME, STATES
 

@@ -44,20 +44,23 @@ def _names(pair: Pair) -> Iterator[Objection]:
 
 def _are_tied(names: Sequence[str], wording: Wording) -> bool:
     """Whether an article or a preposition stands before one of the names."""
-    return any(word.nominal or word.role for word in wording.words if word.text in names)
+    wanted = frozenset(names)
+    return any(word.nominal or word.role for word in wording.words if word.text in wanted)
 
 
 def _in_one_slot(pair: Pair, ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    left, right = frozenset(ours), frozenset(theirs)
     return any(
-        not set(ours).isdisjoint(slot[0]) and not set(theirs).isdisjoint(slot[1])
-        for slot in pair.slots
+        not left.isdisjoint(slot[0]) and not right.isdisjoint(slot[1]) for slot in pair.slots
     )
 
 
 def _abbreviates(names: Sequence[str], other: Wording) -> bool:
     """Whether a name is made of the first letters of words of the other side."""
     initials = "".join([text[0] for text in other.places])
-    return any(2 <= len(name) <= _LONGEST_ACRONYM and name in initials for name in names)
+    return any(
+        2 <= len(name) <= _LONGEST_ACRONYM and name in initials for name in names[:_MOST_COMPARED]
+    )
 
 
 def _named(words: Sequence[str], wording: Wording) -> list[str]:
