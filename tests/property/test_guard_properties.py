@@ -110,6 +110,11 @@ def test_another_thing_in_the_same_place_is_named(clause: str, one: str, other: 
     assert verdict.substituted == (() if one == other else ((one, other),))
 
 
+def test_what_can_be_turned_has_two_poles() -> None:
+    for known in EXCLUSIVE:
+        assert len(known.poles) == 2 or (known.kind is not Kind.ANTONYM and not known.complementary)
+
+
 # "More" and "less" depend on what they are said of; see the example tests.
 CLASSES_ALONE = [known for number, known in enumerate(EXCLUSIVE) if number not in DEGREES]
 

@@ -101,6 +101,7 @@ PARAPHRASES = [
     ("Did Ann keep the boat?", "Was the boat kept by Ann?"),
     ("Who is better, Ann or Bob?", "Who is better, Bob or Ann?"),
     ("cheap trains between Lille and Ghent", "Are there cheap trains from Lille to Ghent?"),
+    ("Does tea improve your memory?", "Does tea improve my memory?"),
     ("How can you improve your memory?", "How can I improve my memory?"),
     ("Who runs the United Tea Company?", "Who is the head of UTC?"),
     ("Who is the Indian president?", "Who is the president of India?"),

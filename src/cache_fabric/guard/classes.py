@@ -87,7 +87,6 @@ happy happiest / sad unhappy
 love / hate dislike
 like / dislike
 agree / disagree
-delivery / collection pickup pick_up / dine_in eat_in
 approve / disapprove
 encourage / discourage
 appear / disappear
@@ -211,6 +210,7 @@ joint jointly / sole individual single
 individual / group / family
 hand_luggage carry_on cabin_bag / checked_luggage checked_bag hold_luggage
 shipping delivery / billing
+delivery / collection pickup pick_up / dine_in eat_in
 online / in_store in_person offline paper by_post by_phone
 breakfast / lunch / dinner / brunch
 fixed / variable

@@ -57,7 +57,8 @@ def _evidence(pair: Pair) -> tuple[Evidence, tuple[tuple[str, str], ...]]:
     shared = pair.shared
     covered = shared / more if more else 1.0
     slots = [slot for slot in pair.slots if slot[0] and slot[1]]
-    few = slots if len(slots) <= _MOST_SUBSTITUTED and covered >= _LEAST_COVERED else []
+    worth_naming = not pair.same_words and covered >= _LEAST_COVERED
+    few = slots if worth_naming and len(slots) <= _MOST_SUBSTITUTED else []
     only = pair.only_left + pair.only_right
     evidence = Evidence(
         shared=shared / fewer if fewer else float(not more),

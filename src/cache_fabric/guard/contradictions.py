@@ -50,8 +50,8 @@ def _other_quality(pair: Pair) -> bool:
 def _turned(pair: Pair) -> Iterator[tuple[str, str]]:
     """Words of one side that are words of the other with a negating prefix or ending."""
     for turned, there, here in (
-        (pair.left.turned, pair.right.places, pair.left.places),
-        (pair.right.turned, pair.left.places, pair.right.places),
+        (pair.left.turned, pair.right.positions, pair.left.positions),
+        (pair.right.turned, pair.left.positions, pair.right.positions),
     ):
         for word, stem in turned:
             if stem in there and stem not in here and word not in there and _turns(word, stem):
@@ -83,10 +83,10 @@ def _denial(pair: Pair) -> Iterator[Objection]:
     if ours.asks != theirs.asks and "why" in (ours.asks, theirs.asks):
         return  # "Why don't we ..." proposes what "could we ..." asks
     if theirs.denied:
-        spoken = any(word in ours.places or word in pair.renamed for word in theirs.denied)
+        spoken = any(word in ours.positions or word in pair.renamed for word in theirs.denied)
     else:
         names = pair.renamed.values()
-        spoken = any(word in theirs.places or word in names for word in ours.denied)
+        spoken = any(word in theirs.positions or word in names for word in ours.denied)
     only = (*pair.only_left, *pair.only_right)
     denies = len(ours.negated) != len(theirs.negated) or (
         len(only) == 1 and only[0] in english.DENIALS
@@ -139,15 +139,12 @@ def _language(pair: Pair) -> Iterator[Objection]:
 
 
 def _owner(pair: Pair) -> Iterator[Objection]:
-    """Another's thing, unless the whole question speaks of another: "how do you ... your"."""
+    """A request for another's thing; in a question "you" and "your" may be anybody's."""
     ours, theirs = pair.left, pair.right
-    if (
-        pair.same_words
-        and ours.owners
-        and theirs.owners
-        and ours.owners.isdisjoint(theirs.owners)
-        and ours.subjects == theirs.subjects
-    ):
+    if not pair.same_words or ours.form or theirs.form or ours.asks or theirs.asks:
+        return
+    others = ours.owners and theirs.owners and ours.owners.isdisjoint(theirs.owners)
+    if others and ours.subjects == theirs.subjects:
         yield Objection(Kind.PERSON, "owner differs", True)
 
 

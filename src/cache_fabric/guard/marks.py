@@ -11,7 +11,7 @@ from cache_fabric.guard.places import COUNTRIES, STATES
 from cache_fabric.guard.things import THINGS
 from cache_fabric.guard.verdict import Kind
 
-__all__ = ["DEGREES", "EXCLUSIVE", "ExclusiveClass", "marks"]
+__all__ = ["DEGREES", "EXCLUSIVE", "ExclusiveClass", "marks", "same_pole"]
 
 
 class ExclusiveClass(NamedTuple):
@@ -81,9 +81,8 @@ def _index() -> tuple[list[ExclusiveClass], dict[str, tuple[tuple[int, int], ...
 
 
 EXCLUSIVE, _INDEX = _index()
-DEGREES = frozenset(
-    number for number, known in enumerate(EXCLUSIVE) if known.poles in (("more", "less"),)
-)
+# More and less turn with what they are said of.
+DEGREES = frozenset(n for n, known in enumerate(EXCLUSIVE) if known.poles == ("more", "less"))
 _FIRST_WORDS = frozenset(word.split()[0] for word in _INDEX if " " in word)
 _LESS = ("less", "least")
 _GRADED = frozenset(

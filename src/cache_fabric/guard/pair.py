@@ -85,13 +85,13 @@ class Pair:
         return [word._replace(text=self.renamed.get(word.text, word.text)) for word in words]
 
     def _anchors(self) -> list[tuple[int, int]]:
-        places = self.right.places
+        there = self.right.positions
         if self.renamed:
-            places = {**{ours: places[theirs] for theirs, ours in self.renamed.items()}, **places}
+            there = {**{ours: there[theirs] for theirs, ours in self.renamed.items()}, **there}
         anchors: list[tuple[int, int]] = []
         last = -1
         for at, word in enumerate(self.left.words):
-            place = places.get(word.text, -1)
+            place = there.get(word.text, -1)
             if place > last:
                 anchors.append((at, place))
                 last = place
@@ -118,7 +118,7 @@ def _shown(words: Sequence[str]) -> str:
 
 def _only(left: Wording, right: Wording) -> list[str]:
     if left.unique and right.unique:
-        places = right.places
-        return [text for text in left.places if text not in places]
+        places = right.positions
+        return [text for text in left.positions if text not in places]
     ours = Counter(word.text for word in left.words)
     return list((ours - Counter(word.text for word in right.words)).elements())

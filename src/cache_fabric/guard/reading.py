@@ -49,9 +49,9 @@ def _read(text: str) -> Wording:
     )
     Sentence(wording, found).read()
     for at, word in enumerate(wording.words):
-        wording.places.setdefault(word.text, at)
-    wording.turned = tuple(_turned(wording.places))
-    wording.unique = len(wording.places) == len(wording.words)
+        wording.positions.setdefault(word.text, at)
+    wording.turned = tuple(_turned(wording.positions))
+    wording.unique = len(wording.positions) == len(wording.words)
     return wording
 
 

@@ -57,7 +57,7 @@ def _in_one_slot(pair: Pair, ours: Sequence[str], theirs: Sequence[str]) -> bool
 
 def _abbreviates(names: Sequence[str], other: Wording) -> bool:
     """Whether a name is made of the first letters of words of the other side."""
-    initials = "".join([text[0] for text in other.places])
+    initials = "".join([text[0] for text in other.positions])
     return any(
         2 <= len(name) <= _LONGEST_ACRONYM and name in initials for name in names[:_MOST_COMPARED]
     )
@@ -99,7 +99,7 @@ def _longest(pair: Pair, slot: Slot) -> int:
 
 
 def _head(wording: Wording, phrase: Sequence[str]) -> Word:
-    return wording.words[wording.places[phrase[0]]]
+    return wording.words[wording.positions[phrase[0]]]
 
 
 def are_nouns(pair: Pair, slot: Slot) -> bool:

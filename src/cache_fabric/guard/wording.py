@@ -54,7 +54,7 @@ class Wording:
         subjects: Who acts: ``i``, ``you``, ``they`` ...
         every: Whether all of something is meant.
         denied: Content words after a negation or a verb that denies: "stop smoking".
-        places: The text of every word, and where it stands first.
+        positions: The text of every word, and where it stands first.
         unique: Whether no word stands twice.
         turned: Words with a negating prefix or ending, each with what it turns round.
         titled: Whether Most Words Are Capitalised, so that a capital makes no name.
@@ -78,7 +78,7 @@ class Wording:
     subjects: set[str] = field(default_factory=set)
     every: bool = False
     denied: set[str] = field(default_factory=set)
-    places: dict[str, int] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
     unique: bool = True
     turned: tuple[tuple[str, str], ...] = ()
     titled: bool = False
