@@ -7,7 +7,13 @@ wrong on almost nothing and refuses many paraphrases; `Verdict.contradicts` name
 another answer near certain even between loose paraphrases, and leaves the rest to a matcher, which
 gets `Verdict.substituted` and `Verdict.evidence` to judge by.
 
-Pure, and linear in the length of the texts.
+Of the open evaluation pairs that are contradicted, 92 % have another answer by their label; of
+those from real questions 82 %, and of the rest of these, read by eye, some 30 in 50 do too.
+Where the answer is only a label for a class of questions, numbers and names need not matter: there
+a contradiction is evidence, no veto.
+
+Pure, and linear in the length of the texts: 35 us to read a question of ten words, 30 us to compare
+two that are read.
 """
 
 from __future__ import annotations

@@ -18,13 +18,21 @@ _SOMETIMES_IDLE: dict[str, Callable[[str, str], bool]] = {
     **dict.fromkeys(english.SORTS, lambda _, after: after == "of"),
     **dict.fromkeys(english.DEMONSTRATIVES, lambda _, after: after not in english.PERIODS),
 }
-
-
+# Says who, when or how much of it, whatever else it is.
 _NOTED = (
     english.SUBJECTS
     | english.PAST
     | english.QUANTIFIERS
     | {"will", "going", *english.PERSONS, *english.OWNERS}
+)
+# Whatever else is content, which most words are.
+_GRAMMAR = (
+    english.NEGATIONS
+    | english.PLACES
+    | english.IDLE
+    | english.WISH
+    | english.REQUEST
+    | {"between", "and", *english.ROLES, *_SOMETIMES_IDLE}
 )
 
 
@@ -48,7 +56,9 @@ class Sentence:
             after = self._terms[at + 1] if at + 1 < len(self._terms) else ""
             if term in _NOTED:
                 self._note(term, before, after)
-            if term in english.NEGATIONS:
+            if term not in _GRAMMAR:
+                self._keep(term, before, after)
+            elif term in english.NEGATIONS:
                 self._negations += 1
                 self._denies = self._denies or not self._complains(at, before)
             elif not (self._ties(term, before) or self._is_idle(term, before, after)):
