@@ -16,20 +16,28 @@ from cache_fabric.indexes.base import VectorItem
 from cache_fabric.types import Neighbor
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from cache_fabric.indexes.base import Vector
 
 __all__ = ["Block", "Blocks", "as_row"]
 
+_GROUP = 64
+
 
 def as_row(vector: ArrayLike, dimension: int, index: str, operation: str) -> Vector:
-    """The vector as ``dimension`` float32 numbers; `BackendError` when it has another size."""
+    """The vector as ``dimension`` float32 numbers.
+
+    Raises:
+        BackendError: Another size, a number that is not finite, or nothing but zeros.
+    """
     row = np.asarray(vector, dtype=np.float32)
     if row.shape != (dimension,):
         raise BackendError(
             index, operation, f"a vector has shape {row.shape}, expected ({dimension},)"
         )
+    if not 0.0 < float(row @ row) < np.inf:
+        raise BackendError(index, operation, "a vector holds NaN, infinity or only zeros")
     return row
 
 
@@ -91,15 +99,17 @@ class Block:
         # The same numbers as `matrix @ vector`, which from 2,000 rows on waits for the threads of
         # OpenBLAS: 8 ms in place of 0.2 for 10,000 rows whenever these have gone to sleep.
         similarities = np.vecdot(self._matrix[: len(self._ids)], vector)
-        nearest = np.arange(len(similarities))
-        if k < len(similarities):
-            nearest = np.argpartition(similarities, -k)[-k:]
-        nearest = nearest[np.argsort(-similarities[nearest])]
+        nearest = _largest(similarities, k)
         clamped = np.clip(similarities[nearest], -1.0, 1.0)
         return [
             Neighbor(self._ids[row], similarity)
             for row, similarity in zip(nearest.tolist(), clamped.tolist(), strict=True)
         ]
+
+    def vector(self, key: str) -> Vector:
+        """A copy of the vector of an id that is there."""
+        vector: Vector = self._matrix[self._row_of[key]].copy()
+        return vector
 
     def vectors(self, limit: int) -> list[tuple[str, Vector]]:
         """At most ``limit`` ids, each with a copy of its vector."""
@@ -110,6 +120,22 @@ class Block:
         matrix = np.empty((capacity, self._matrix.shape[1]), dtype=np.float32)
         matrix[: len(self._ids)] = self._matrix[: len(self._ids)]
         self._matrix = matrix
+
+
+def _largest(values: Vector, k: int) -> NDArray[np.intp]:
+    """Where the ``k`` largest values are, largest first.
+
+    The k-th largest of the groups' maxima is at most the k-th largest of all, and most often
+    little below it, so few values are left to be sorted: 40,000 take 0.05 ms where
+    ``argpartition`` takes 0.45.
+    """
+    groups = len(values) // _GROUP
+    rows = np.arange(len(values))
+    if k < groups:
+        maxima = values[: groups * _GROUP].reshape(groups, _GROUP).max(axis=1)
+        rows = np.flatnonzero(values >= np.partition(maxima, -k)[-k])
+    largest: NDArray[np.intp] = rows[np.argsort(-values[rows])[:k]]
+    return largest
 
 
 class Blocks:
@@ -168,6 +194,10 @@ class Blocks:
         if block is None:
             return []
         return [VectorItem(key, partition, vector) for key, vector in block.vectors(limit)]
+
+    def fetch(self, ids: Iterable[str]) -> list[VectorItem]:
+        known = [(key, self._partition_of[key]) for key in ids if key in self._partition_of]
+        return [VectorItem(key, of, self._blocks[of].vector(key)) for key, of in known]
 
     def count(self, partition: str | None = None) -> int:
         if partition is None:
