@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cache_fabric.indexes.base import VectorIndex
     from cache_fabric.stores.base import Store
 
-__all__ = ["make_embedder", "make_index", "make_store", "scheme_of"]
+__all__ = ["RESIDENT", "make_embedder", "make_index", "make_store", "place_index", "scheme_of"]
 
 STORES = {
     "memory": "cache_fabric.stores.memory:MemoryStore.from_url",
@@ -38,10 +38,15 @@ STORES = {
 }
 INDEXES = {
     "memory": "cache_fabric.indexes.memory:MemoryIndex.from_url",
-    "chroma": "cache_fabric.indexes.chroma:ChromaIndex.from_url",
-    "chroma+http": "cache_fabric.indexes.chroma:ChromaIndex.from_url",
-    "chroma+https": "cache_fabric.indexes.chroma:ChromaIndex.from_url",
+    **dict.fromkeys(
+        ("chroma", "chroma+http", "chroma+https"),
+        "cache_fabric.indexes.chroma:ChromaIndex.from_url",
+    ),
 }
+RESIDENT = "resident"  # not a driver: what is made of the store, see `place_index`
+_EMBEDDED = frozenset({"chroma", "qdrant"})
+_ON_SERVERS = frozenset(INDEXES) - _EMBEDDED - {"memory"}
+_VECTORS = "\x00vectors"  # no namespace of a user holds what cannot be printed
 EMBEDDERS = {
     "wordllama": "cache_fabric.embedders.wordllama:WordllamaEmbedder",
     "onnx": "cache_fabric.embedders.onnx:OnnxEmbedder",
@@ -60,6 +65,39 @@ def make_index(url: str, namespace: str) -> VectorIndex:
     """Return the index that a URL names; connects nothing."""
     index: VectorIndex = _maker("index", scheme_of(url), INDEXES)(url, namespace)
     return index
+
+
+def place_index(url: str, namespace: str, store: str | None) -> VectorIndex:
+    """Return the index of a URL, its hot partitions in this process; connects nothing.
+
+    ``resident`` keeps the vectors beside the store. The index of a server changes by what other
+    processes write, so it is resident only where these share a store whose log tells of it.
+
+    Args:
+        url: ``resident``, or what `make_index` takes.
+        namespace: Of the fabric.
+        store: URL of the fabric's store, ``None`` when that is an object.
+    """
+    from cache_fabric.indexes._vector_log import VectorLog
+    from cache_fabric.indexes.resident import ResidentIndex
+    from cache_fabric.indexes.stored import StoredIndex
+
+    def beside() -> Store:
+        assert store is not None
+        return make_store(store, namespace + _VECTORS)
+
+    scheme = scheme_of(url)
+    if scheme == RESIDENT:
+        if store is None:
+            raise ConfigurationError(
+                "index: 'resident' keeps its vectors beside the store, so the store must be named "
+                "by a URL; with a store object pass index=StoredIndex(...)"
+            )
+        return StoredIndex(beside)
+    index = make_index(url, namespace)
+    if scheme in _ON_SERVERS and store is not None:
+        return ResidentIndex(index, log=VectorLog(beside))
+    return ResidentIndex(index) if scheme in _EMBEDDED else index
 
 
 def make_embedder(spec: Any) -> Embedder:
@@ -106,7 +144,8 @@ def _maker(kind: str, name: str, table: Mapping[str, str]) -> Callable[..., Any]
         if name in found:
             loaded: Callable[..., Any] = found[name].load()
             return loaded
-        choices = ", ".join(sorted([*table, *found]))
+        words = [RESIDENT] if kind == "index" else []
+        choices = ", ".join(sorted([*table, *found, *words]))
         raise ConfigurationError(f"{kind}: unknown {name!r}, expected one of {choices}")
     module, _, path = target.partition(":")
     maker: Any = import_module(module)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cache_fabric.config import FabricConfig
-from cache_fabric.drivers import make_embedder, make_index, make_store, scheme_of
+from cache_fabric.drivers import RESIDENT, make_embedder, make_store, place_index
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.life import Parts
@@ -26,21 +26,22 @@ __all__ = ["create_cache_fabric", "resolve_fabric_from_env"]
 
 DEFAULT_PATH = ".cache_fabric"
 DEFAULT_REDIS = "redis://"  # localhost:6379, and the store says so when nothing answers there
+DEFAULT_VECTOR = "http://localhost:6333"
 _SEED_NAMES = {  # the seed's option: ours
     "prefix": "namespace",
     "collection_name": "namespace",
     "embedding_fn": "embedder",
     "similarity_threshold": "policy",
-    "redis_url": "url",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Preset:
-    """Which store and index a backend name stands for, and the options that it takes."""
+    """Which store and index a backend name stands for, and the options that it alone takes."""
 
     places: Callable[[Mapping[str, Any]], tuple[str, str]]
     takes: frozenset[str] = frozenset()
+    seed_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def _local(options: Mapping[str, Any]) -> tuple[str, str]:
@@ -49,14 +50,18 @@ def _local(options: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _redis(options: Mapping[str, Any]) -> tuple[str, str]:
-    url = options.get("url") or os.environ.get("REDIS_URL") or DEFAULT_REDIS
-    return url, "memory"
+    return options.get("url") or os.environ.get("REDIS_URL") or DEFAULT_REDIS, RESIDENT
+
+
+def _vector(options: Mapping[str, Any]) -> tuple[str, str]:
+    return "memory", options.get("url") or os.environ.get("VECTOR_URL") or DEFAULT_VECTOR
 
 
 PRESETS = {
     "memory": _Preset(lambda _: ("memory", "memory")),
     "local": _Preset(_local, frozenset({"path"})),
-    "redis": _Preset(_redis, frozenset({"url"})),
+    "redis": _Preset(_redis, frozenset({"url"}), {"redis_url": "url", "vector_db_url": "index"}),
+    "vector": _Preset(_vector, frozenset({"url"}), {"redis_url": "store", "vector_db_url": "url"}),
 }
 _OPTIONS = ("store", "index", "embedder", "policy", "namespace", "ttl", "config", "prices", "hooks")
 
@@ -66,15 +71,18 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
 
     Args:
         backend: A preset: ``"memory"`` (this process only), ``"local"`` (SQLite and embedded
-            Chroma in a folder) or ``"redis"`` (shared).
+            Chroma in a folder), ``"redis"`` (shared) or ``"vector"`` (a vector database; answers
+            in memory, or in ``store=``).
         **options:
             path: Folder of ``local``, default ``.cache_fabric``.
             url: Of ``redis``: ``redis://``, ``rediss://``, ``redis+sentinel://``,
                 ``redis+cluster://`` or ``embedded:///folder``; default ``REDIS_URL``, else
-                localhost:6379.
+                localhost:6379. Of ``vector``: ``http://`` (Qdrant), ``chroma+http://`` or
+                ``pinecone://name``; default ``VECTOR_URL``, else Qdrant on localhost:6333.
             store: URL (``memory``, ``sqlite:///file.db``, a Redis one) or a `Store` object.
-            index: URL (``memory``, ``chroma:///folder``, ``chroma+http://host:8000``) or a
-                `VectorIndex` object.
+            index: ``memory``, ``resident`` (kept in the store, searched in every process),
+                ``chroma:///folder``, ``chroma+http://host:8000``, ``qdrant:///folder``,
+                ``qdrant+http://host:6333``, ``pinecone://name``, or a `VectorIndex` object.
             embedder: ``"wordllama"`` (default), ``"onnx:/folder"``, ``"litellm:model"``, a
                 LangChain ``Embeddings``, a callable from text to vector, or an `Embedder`.
             policy: What may be served, default ``Threshold()``.
@@ -83,8 +91,8 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
             config: Every other limit, as a `FabricConfig`.
             prices: A `PriceTable`, or prices that override it by model.
             hooks: Functions that hear every event.
-            prefix, collection_name, embedding_fn, similarity_threshold, redis_url: The seed's
-                names.
+            prefix, collection_name, embedding_fn, similarity_threshold, redis_url, vector_db_url:
+                The seed's names.
 
     Raises:
         ConfigurationError: An unknown backend, option or URL scheme, or a path that cannot be
@@ -99,7 +107,10 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
     options = _translated(backend, preset, options)
     config = _config(options)
     store, index = preset.places(options)
-    store, index = options.get("store", store), options.get("index", index)
+    store = options.get("store", store)
+    if index == RESIDENT and not isinstance(store, str):
+        index = "memory"
+    index = options.get("index", index)
     embedder = options.get("embedder", "wordllama")
     owned = frozenset(
         name
@@ -110,7 +121,7 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
     def make_parts() -> Parts:
         return Parts(
             store=_store(store, config.namespace),
-            index=_index(index, config.namespace),
+            index=_index(index, config.namespace, store),
             embedder=make_embedder(embedder),
             owned=owned,
         )
@@ -127,9 +138,9 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
 def resolve_fabric_from_env(environ: Mapping[str, str] | None = None) -> CacheFabric:
     """Return the fabric that the environment describes.
 
-    ``CACHE_BACKEND`` names the preset (default ``local``). Its options are ``CACHE_FABRIC_PATH``,
-    ``_NAMESPACE``, ``_TTL``, ``_SIMILARITY``, ``_EMBEDDER``, ``_SECRET``, ``_STORE`` and
-    ``_INDEX``.
+    ``CACHE_BACKEND`` names the preset (default ``local``), ``REDIS_URL`` and ``VECTOR_URL`` where
+    ``redis`` and ``vector`` connect. Their options are ``CACHE_FABRIC_PATH``, ``_NAMESPACE``,
+    ``_TTL``, ``_SIMILARITY``, ``_EMBEDDER``, ``_SECRET``, ``_STORE`` and ``_INDEX``.
 
     Raises:
         ConfigurationError: An unknown ``CACHE_FABRIC_`` name or a value that cannot be read.
@@ -149,9 +160,12 @@ def resolve_fabric_from_env(environ: Mapping[str, str] | None = None) -> CacheFa
     secret = options.pop("secret", None)
     if secret is not None:
         options["config"] = FabricConfig(secret=secret)
-    return create_cache_fabric(env.get("CACHE_BACKEND", "local"), **options)
+    backend = env.get("CACHE_BACKEND", "local")
+    url = env.get(_URLS.get(backend, ""))
+    return create_cache_fabric(backend, **options, **({"url": url} if url else {}))
 
 
+_URLS = {"redis": "REDIS_URL", "vector": "VECTOR_URL"}
 _ENVIRONMENT: dict[str, tuple[str, Callable[[str], Any]]] = {
     "PATH": ("path", str),
     "NAMESPACE": ("namespace", str),
@@ -167,11 +181,12 @@ _ENVIRONMENT: dict[str, tuple[str, Callable[[str], Any]]] = {
 def _translated(backend: str, preset: _Preset, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options under our names; an unknown one is an error."""
     known = {*_OPTIONS, *preset.takes}
+    seed_names = {**_SEED_NAMES, **preset.seed_names}
     result: dict[str, Any] = {}
     for name, value in options.items():
-        ours = _SEED_NAMES.get(name, name)
+        ours = seed_names.get(name, name)
         if ours not in known:
-            choices = ", ".join(sorted(known | set(_SEED_NAMES)))
+            choices = ", ".join(sorted(known | set(seed_names)))
             raise ConfigurationError(
                 f"{name}: unknown option of backend {backend!r}, expected one of {choices}"
             )
@@ -212,16 +227,11 @@ def _store(spec: Any, namespace: str) -> Store:
     return make_store(spec, namespace) if isinstance(spec, str) else spec
 
 
-def _index(spec: Any, namespace: str) -> VectorIndex:
-    if not isinstance(spec, str):
-        given: VectorIndex = spec
-        return given
-    index = make_index(spec, namespace)
-    if scheme_of(spec) != "chroma":
-        return index  # a server's index changes behind our back, so it cannot be resident yet
-    from cache_fabric.indexes.resident import ResidentIndex
-
-    return ResidentIndex(index)
+def _index(spec: Any, namespace: str, store: Any) -> VectorIndex:
+    if isinstance(spec, str):
+        return place_index(spec, namespace, store if isinstance(store, str) else None)
+    given: VectorIndex = spec
+    return given
 
 
 def _usable_folder(path: Any) -> Path:

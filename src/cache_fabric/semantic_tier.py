@@ -86,7 +86,7 @@ class SemanticTier:
         )
         vectors = [next(fresh) if item.vector is None else item.vector for item in items]
         rows = [
-            VectorItem(item.key, item.partition, vector)
+            VectorItem(item.key, item.partition, vector, item.ttl)
             for item, vector in zip(items, vectors, strict=True)
         ]
         await self._searching.attempt(lambda: self._index.upsert(rows), seconds)

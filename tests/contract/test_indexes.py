@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 
 from cache_fabric.errors import ConfigurationError
+from cache_fabric.indexes._vector_log import VectorLog
 from cache_fabric.indexes.base import VectorIndex, VectorItem
 from cache_fabric.indexes.chroma import ChromaIndex
 from cache_fabric.indexes.memory import MemoryIndex
 from cache_fabric.indexes.resident import ResidentIndex
+from cache_fabric.indexes.stored import StoredIndex
+from cache_fabric.stores.memory import MemoryStore
+from cache_fabric.stores.sqlite import SqliteStore
 from cache_fabric.testing._index_suite import item_at
 from cache_fabric.testing.indexes import DIMENSION, EMBEDDER, VectorIndexContract
 from cache_fabric.types import Neighbor
@@ -53,6 +57,30 @@ class TestWarmResidentIndex(VectorIndexContract):
     @pytest.fixture
     async def index(self) -> AsyncIterator[VectorIndex]:
         async for index in opened(WarmIndex(MemoryIndex())):
+            yield index
+
+
+class TestStoredIndexInMemory(VectorIndexContract):
+    @pytest.fixture
+    async def index(self) -> AsyncIterator[VectorIndex]:
+        async for index in opened(StoredIndex(lambda: MemoryStore("n"))):
+            yield index
+
+
+class TestStoredIndexInSqlite(VectorIndexContract):
+    durable = True
+
+    @pytest.fixture
+    async def index(self, tmp_path: Path) -> AsyncIterator[VectorIndex]:
+        async for index in opened(StoredIndex(lambda: SqliteStore(tmp_path / "f.db", "n"))):
+            yield index
+
+
+class TestResidentIndexWithALog(VectorIndexContract):
+    @pytest.fixture
+    async def index(self) -> AsyncIterator[VectorIndex]:
+        log = VectorLog(lambda: MemoryStore("n"))
+        async for index in opened(WarmIndex(MemoryIndex(), log=log)):
             yield index
 
 

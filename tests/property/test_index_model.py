@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from cache_fabric.indexes.base import VectorIndex, VectorItem
 from cache_fabric.indexes.memory import MemoryIndex
 from cache_fabric.indexes.resident import ResidentIndex
+from cache_fabric.indexes.stored import StoredIndex
+from cache_fabric.stores.memory import MemoryStore
 
 DIMENSION = 4
 
@@ -158,8 +160,9 @@ async def run(index: VectorIndex, program: list[Any]) -> None:
         lambda: ResidentIndex(MemoryIndex()),
         lambda: ResidentIndex(HesitantIndex()),
         lambda: ResidentIndex(HesitantIndex(), max_vectors=3),
+        lambda: StoredIndex(lambda: MemoryStore("n")),
     ],
-    ids=["memory", "resident", "resident over a slow index", "resident with little room"],
+    ids=["memory", "resident", "resident over a slow index", "resident with little room", "stored"],
 )
 @settings(max_examples=150, deadline=None)
 @given(program=PROGRAMS)

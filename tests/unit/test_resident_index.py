@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from cache_fabric.errors import BackendError, BackendUnavailable
+from cache_fabric.indexes._vector_log import Note, VectorLog
 from cache_fabric.indexes.base import VectorIndex, VectorItem
 from cache_fabric.indexes.memory import MemoryIndex
 from cache_fabric.indexes.resident import ResidentIndex
+from cache_fabric.stores.memory import MemoryStore
 from cache_fabric.testing._index_suite import found, item_at
 from cache_fabric.testing.indexes import DIMENSION, EMBEDDER
 from cache_fabric.types import Neighbor
@@ -25,6 +27,7 @@ class WatchedIndex(MemoryIndex):
         super().__init__()
         self.searches = 0
         self.loads = 0
+        self.fetches = 0
         self.read = asyncio.Event()
         self.deliver = asyncio.Event()
         self.deliver.set()
@@ -38,6 +41,10 @@ class WatchedIndex(MemoryIndex):
     async def search(self, vector: Any, *, partition: str | None, k: int) -> list[Neighbor]:
         self.searches += 1
         return await super().search(vector, partition=partition, k=k)
+
+    async def fetch(self, ids: Sequence[str]) -> list[VectorItem]:
+        self.fetches += 1
+        return await super().fetch(ids)
 
     async def partition_items(self, partition: str, limit: int) -> list[VectorItem]:
         self.loads += 1
@@ -288,3 +295,58 @@ async def test_a_failed_load_is_logged_and_tried_again(caplog: pytest.LogCapture
     inner.broken = False
     await resident.warm("p")
     assert resident.resident == {"p"}
+
+
+@pytest.fixture
+async def others(inner: WatchedIndex) -> AsyncIterator[tuple[ResidentIndex, ResidentIndex]]:
+    """Two processes' views of one index, that hear of each other by one log."""
+    store = MemoryStore("vectors")
+    ours, theirs = (ResidentIndex(inner, log=VectorLog(lambda: store)) for _ in range(2))
+    for index in (ours, theirs):
+        await index.open(embedder=EMBEDDER, dimension=DIMENSION)
+    yield ours, theirs
+    await ours.aclose()
+    await theirs.aclose()
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        (lambda index: index.upsert([item_at(0, "new")]), ["new", "old", "older"]),
+        (lambda index: index.upsert([item_at(30, "old")]), ["older", "old"]),
+        (lambda index: index.delete(["old"]), ["older"]),
+        (lambda index: index.upsert([item_at(0, "old", "other")]), ["older"]),
+        (lambda index: index.clear(), []),
+    ],
+    ids=["new", "replaced", "deleted", "moved away", "cleared"],
+)
+async def test_what_another_process_writes_is_followed(
+    others: tuple[ResidentIndex, ResidentIndex],
+    inner: WatchedIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[VectorIndex], Any],
+    expected: list[str],
+) -> None:
+    ours, theirs = others
+    await inner.upsert([item_at(10, "old"), item_at(20, "older")])
+    await ours.warm("p")
+    heard = asyncio.Event()
+    apply = ours.apply
+
+    async def applied(note: Note) -> None:
+        await apply(note)
+        heard.set()
+
+    monkeypatch.setattr(ours, "apply", applied)
+    await write(theirs)
+    await heard.wait()
+    searches = inner.searches
+    assert await found(ours) == expected
+    assert inner.searches == searches + (not expected)  # a cleared index is not resident
+
+
+async def test_what_was_written_in_partitions_that_are_not_resident_is_not_read(
+    others: tuple[ResidentIndex, ResidentIndex], inner: WatchedIndex
+) -> None:
+    await others[0].apply(Note("them", put={"p": ["a"]}))
+    assert inner.fetches == 0

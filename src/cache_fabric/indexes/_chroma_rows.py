@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cache_fabric.indexes.base import Vector
 
-__all__ = ["count", "delete", "items", "nearest", "write"]
+__all__ = ["count", "delete", "fetch", "items", "nearest", "write"]
 
 _OVERFETCH = 8
 """How many times k a plain query asks for, so that most need no filter (24 ms against 1.5)."""
@@ -83,9 +83,17 @@ def count(collection: Collection, partition: str | None) -> int:
 
 def items(collection: Collection, partition: str, limit: int) -> list[VectorItem]:
     """At most ``limit`` items of a partition."""
-    result = _get(collection, partition, include=["embeddings"], limit=limit)
+    return _read(_get(collection, partition, include=["embeddings", "metadatas"], limit=limit))
+
+
+def fetch(collection: Collection, ids: list[str]) -> list[VectorItem]:
+    """The items of these ids that are there, at most one batch of them."""
+    return _read(collection.get(ids=ids, include=["embeddings", "metadatas"]))
+
+
+def _read(result: Any) -> list[VectorItem]:
     vectors = np.asarray(result["embeddings"], dtype=np.float32)
     return [
-        VectorItem(key, partition, vector)
-        for key, vector in zip(result["ids"], vectors, strict=True)
+        VectorItem(key, metadata["partition"], vector)
+        for key, metadata, vector in zip(result["ids"], result["metadatas"], vectors, strict=True)
     ]

@@ -24,11 +24,16 @@ __all__ = ["VectorIndex", "VectorItem"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VectorItem:
-    """One unit vector (float32, length 1) under an opaque id, inside one partition."""
+    """One unit vector (float32, length 1) under an opaque id, inside one partition.
+
+    ``ttl`` is how many seconds the entry behind it has left, ``None`` for ever: an index may let
+    the vector go then, and need not.
+    """
 
     id: str
     partition: str
     vector: Vector
+    ttl: float | None = None
 
 
 @runtime_checkable
@@ -37,8 +42,11 @@ class VectorIndex(Protocol):
 
     name: str
 
-    async def open(self, *, embedder: str, dimension: int) -> None:
+    async def open(self, *, embedder: str, dimension: int, replace: bool = False) -> None:
         """Connect and check; idempotent.
+
+        With ``replace``, vectors of another embedder or size are deleted; what is held of this
+        one stays.
 
         Raises `ConfigurationError` when the place holds vectors of another embedder or size, and
         `BackendUnavailable` when it cannot be opened or belongs to another process.
@@ -51,7 +59,10 @@ class VectorIndex(Protocol):
         """At most ``k`` neighbors, nearest first: of this partition only, or of all (``None``)."""
 
     async def partition_items(self, partition: str, limit: int) -> list[VectorItem]:
-        """At most ``limit`` items of a partition, in no order (for residency and rebuilds)."""
+        """At most ``limit`` items of a partition, in no order (for residency)."""
+
+    async def fetch(self, ids: Sequence[str]) -> list[VectorItem]:
+        """The items of these ids that are there, in no order; the ids all differ."""
 
     async def delete(self, ids: Sequence[str]) -> None:
         """Delete by id; unknown ids are fine."""

@@ -105,11 +105,11 @@ class ChromaIndex:
         place = ChromaServer(host, port, ssl=ssl, headers=headers, timeout=timeout)
         return cls(place, collection=collection)
 
-    async def open(self, *, embedder: str, dimension: int) -> None:
+    async def open(self, *, embedder: str, dimension: int, replace: bool = False) -> None:
         if self._worker is None:
             self._worker = ThreadPoolExecutor(1, thread_name_prefix="cache-fabric-chroma")
         identity: dict[str, str | int] = {"embedder": embedder, "dimension": dimension}
-        await self._on_worker("open", lambda: self._connect(identity))
+        await self._on_worker("open", lambda: self._connect(identity, replace))
         self._dimension = dimension
 
     async def upsert(self, items: Sequence[VectorItem]) -> None:
@@ -129,6 +129,13 @@ class ChromaIndex:
         return await self._run(
             "partition_items", lambda it: _chroma_rows.items(it, partition, limit)
         )
+
+    async def fetch(self, ids: Sequence[str]) -> list[VectorItem]:
+        found: list[VectorItem] = []
+        for start in range(0, len(ids), self._batch):
+            batch = list(ids[start : start + self._batch])
+            found += await self._run("fetch", partial(_chroma_rows.fetch, ids=batch))
+        return found
 
     async def delete(self, ids: Sequence[str]) -> None:
         unique = list(dict.fromkeys(ids))
@@ -178,15 +185,19 @@ class ChromaIndex:
             self._collection = self._resolve()
             return work(self._collection)
 
-    def _connect(self, identity: dict[str, str | int]) -> None:
+    def _connect(self, identity: dict[str, str | int], replace: bool) -> None:
         if self._collection is not None:
-            self._refuse_other(self._identity, identity)
+            if not replace:
+                self._refuse_other(self._identity, identity)
+            elif identity != self._identity:
+                self._identity = identity
+                self._recreate()
             return
         try:
             self._api = self._place.connect()
             self._batch = max(1, min(self._api.get_max_batch_size(), _MAX_BATCH))
             self._identity = identity
-            self._collection = self._resolve()
+            self._collection = self._replaced() if replace else self._resolve()
         except BaseException:
             self._disconnect()
             raise
@@ -222,8 +233,17 @@ class ChromaIndex:
                 f"collection {self._collection_name} of {self.name} holds vectors of "
                 f"{kept.get('embedder', 'an unknown embedder')} ({kept.get('dimension')} numbers), "
                 f"not of {asked['embedder']} ({asked['dimension']} numbers): use the same "
-                "embedder, another path= or another namespace="
+                "embedder, another namespace=, or `cache-fabric reindex`, which deletes them"
             )
+
+    def _replaced(self) -> Collection:
+        """As `_resolve`, but a collection of another embedder gives way to an empty one."""
+        try:
+            return self._resolve()
+        except ConfigurationError:
+            assert self._api is not None
+            self._api.delete_collection(self._collection_name)
+            return self._resolve()
 
     def _recreate(self) -> None:
         # Deleting row by row takes 2 s for 10,000 rows, this 12 ms.

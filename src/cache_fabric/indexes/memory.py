@@ -30,16 +30,11 @@ class MemoryIndex:
         """An index for ``memory``; every object is its own place, whatever the namespace."""
         return cls()
 
-    async def open(self, *, embedder: str, dimension: int) -> None:
-        """Take vectors of this embedder and size.
-
-        Raises:
-            ConfigurationError: It is open and holds vectors of another embedder or size.
-        """
+    async def open(self, *, embedder: str, dimension: int, replace: bool = False) -> None:
         if self._blocks is not None:
             if (self._embedder, self._blocks.dimension) == (embedder, dimension):
                 return
-            if self._blocks.count():
+            if self._blocks.count() and not replace:
                 raise ConfigurationError(
                     f"the memory index holds vectors of {self._embedder} "
                     f"({self._blocks.dimension} numbers), not of {embedder} ({dimension} numbers): "
@@ -60,6 +55,9 @@ class MemoryIndex:
 
     async def partition_items(self, partition: str, limit: int) -> list[VectorItem]:
         return self._opened("partition_items").items(partition, limit)
+
+    async def fetch(self, ids: Sequence[str]) -> list[VectorItem]:
+        return self._opened("fetch").fetch(ids)
 
     async def delete(self, ids: Sequence[str]) -> None:
         self._opened("delete").discard_all(ids)

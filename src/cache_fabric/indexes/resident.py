@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from cache_fabric.errors import BackendError, BackendUnavailable, ConfigurationError
 from cache_fabric.indexes._block import Block, Blocks, as_row
+from cache_fabric.indexes._vector_log import Note, VectorLog
 from cache_fabric.indexes.base import VectorIndex, VectorItem
 from cache_fabric.types import Neighbor
 
@@ -46,20 +47,26 @@ class ResidentIndex:
     never leave the process. Writes go to ``inner`` first. Least recently searched partitions
     leave when more than ``max_vectors`` are resident; one that is larger alone never stays.
 
-    What another process writes is not seen in a resident partition until `forget`. So is a
-    write that failed or was cancelled half-way. Either costs at most a hit: an id whose entry is
-    gone is a miss, because the store is the authority.
+    What another process writes is read from ``inner`` when the log tells of it; without a log it
+    is not seen in a resident partition until `forget`. So is a write that failed or was cancelled
+    half-way. Either costs at most a hit: an id whose entry is gone is a miss, because the store
+    is the authority.
 
     Args:
         inner: The index that owns the vectors; opened and closed together with this one.
+        log: Of all processes that write to ``inner``, where there are others; opened and closed
+            together with this index.
         max_vectors: How many vectors may be resident, about 1 KiB each at 256 dimensions.
     """
 
-    def __init__(self, inner: VectorIndex, *, max_vectors: int = 200_000) -> None:
+    def __init__(
+        self, inner: VectorIndex, *, log: VectorLog | None = None, max_vectors: int = 200_000
+    ) -> None:
         if max_vectors < 1:
             raise ConfigurationError(f"max_vectors: expected 1 or more, got {max_vectors!r}")
         self.name = f"resident:{inner.name}"
         self._inner = inner
+        self._log = log
         self._max_vectors = max_vectors
         self._blocks: Blocks | None = None
         # Ordered from least to most recently searched. A partition without vectors is resident
@@ -75,13 +82,17 @@ class ResidentIndex:
         """The partitions that are searched in the process now."""
         return frozenset(self._resident)
 
-    async def open(self, *, embedder: str, dimension: int) -> None:
-        await self._inner.open(embedder=embedder, dimension=dimension)
-        if self._blocks is None or self._blocks.dimension != dimension:
+    async def open(self, *, embedder: str, dimension: int, replace: bool = False) -> None:
+        await self._inner.open(embedder=embedder, dimension=dimension, replace=replace)
+        if replace or self._blocks is None or self._blocks.dimension != dimension:
             self.forget()
-            self._blocks = Blocks(dimension)
+        if self._blocks is None:
             # A lock sticks to the loop of its first use, and an index may be opened on another.
             self._writes = asyncio.Lock()
+            if self._log is not None:
+                self._log.follow(await self._log.open(), self)
+        if self._blocks is None or self._blocks.dimension != dimension:
+            self._blocks = Blocks(dimension)
 
     async def upsert(self, items: Sequence[VectorItem]) -> None:
         blocks = self._opened("upsert")
@@ -90,6 +101,8 @@ class ResidentIndex:
             for item in items:
                 self._follow(blocks, item.id, item)
             self._evict(blocks, {item.partition for item in items})
+            if self._log is not None:
+                await self._log.wrote(list({item.id: item for item in items}.values()))
 
     async def search(self, vector: Vector, *, partition: str | None, k: int) -> list[Neighbor]:
         blocks = self._opened("search")
@@ -127,12 +140,18 @@ class ResidentIndex:
         self._opened("partition_items")
         return await self._inner.partition_items(partition, limit)
 
+    async def fetch(self, ids: Sequence[str]) -> list[VectorItem]:
+        self._opened("fetch")
+        return await self._inner.fetch(ids)
+
     async def delete(self, ids: Sequence[str]) -> None:
         blocks = self._opened("delete")
         async with self._writes:
             await self._inner.delete(ids)
             for key in ids:
                 self._follow(blocks, key, None)
+            if self._log is not None:
+                await self._log.deleted(ids)
 
     async def count(self, partition: str | None = None) -> int:
         self._opened("count")
@@ -143,8 +162,30 @@ class ResidentIndex:
         async with self._writes:
             await self._inner.clear()
             self.forget()
+            if self._log is not None:
+                await self._log.cleared()
+
+    async def apply(self, note: Note) -> None:
+        """Bring what is resident up to date with a batch of another process."""
+        blocks = self._opened("apply")
+        async with self._writes:
+            if note.cleared:
+                self.forget()
+            near = [of for of in note.put if of in self._resident or of in self._loads]
+            wanted = [key for of in near for key in note.put[of]]
+            items = {i.id: i for i in (await self._inner.fetch(wanted) if wanted else ())}
+            # An id that went to a partition which is not resident has left one that may be.
+            for key in [*note.gone, *(key for ids in note.put.values() for key in ids)]:
+                self._follow(blocks, key, items.get(key))
+            self._evict(blocks, set(near))
+
+    async def start_anew(self) -> None:
+        """Load again what is searched next; the log does not tell what was missed."""
+        self.forget()
 
     async def aclose(self) -> None:
+        if self._log is not None:
+            await self._log.aclose()
         loading = [load.task for load in self._loads.values()]
         self.forget()
         self._blocks = None

@@ -38,6 +38,7 @@ _OPERATIONS: dict[str, Callable[[VectorIndex], Coroutine[Any, Any, object]]] = {
     "upsert": lambda index: index.upsert([item_at(0, "a")]),
     "search": lambda index: index.search(direction(0), partition="p", k=1),
     "partition_items": lambda index: index.partition_items("p", 1),
+    "fetch": lambda index: index.fetch(["a"]),
     "delete": lambda index: index.delete(["a"]),
     "count": lambda index: index.count(),
     "clear": lambda index: index.clear(),
@@ -136,6 +137,17 @@ class VectorIndexContract(SearchHalf):
             await index.upsert([item_at(0, "a"), short])
         assert await index.count() == 0
 
+    @pytest.mark.parametrize("number", [0.0, float("nan"), float("inf")])
+    async def test_a_vector_without_a_direction_is_refused(
+        self, index: VectorIndex, number: float
+    ) -> None:
+        vector = np.full(DIMENSION, number, dtype=np.float32)
+        with pytest.raises((BackendError, ConfigurationError)):
+            await index.upsert([item_at(0, "a"), VectorItem("none", "p", vector)])
+        with pytest.raises((BackendError, ConfigurationError)):
+            await index.search(vector, partition="p", k=1)
+        assert await index.count() == 0
+
     async def test_the_items_of_a_partition_come_back(self, index: VectorIndex) -> None:
         put = [item_at(degrees, f"at {degrees}") for degrees in range(0, 180, 20)]
         await index.upsert([*put, item_at(0, "stranger", "other")])
@@ -151,6 +163,15 @@ class VectorIndexContract(SearchHalf):
         [item] = await index.partition_items("p", 10)
         await index.upsert([item_at(80, "a")])
         assert item.vector == pytest.approx(direction(10), abs=1e-6)
+
+    async def test_items_come_back_by_their_ids(self, index: VectorIndex) -> None:
+        await index.upsert([item_at(10, "a"), item_at(20, "b", "other"), item_at(30, "c")])
+        got = {item.id: item for item in await index.fetch(["b", "unknown", "a"])}
+        assert {key: item.partition for key, item in got.items()} == {"a": "p", "b": "other"}
+        assert got["a"].vector.dtype == np.float32
+        assert got["a"].vector == pytest.approx(direction(10), abs=1e-6)
+        assert got["b"].vector == pytest.approx(direction(20), abs=1e-6)
+        assert await index.fetch([]) == []
 
     async def test_not_more_items_come_back_than_asked_for(self, index: VectorIndex) -> None:
         await index.upsert([item_at(degrees, f"at {degrees}") for degrees in range(9)])
@@ -180,6 +201,17 @@ class VectorIndexContract(SearchHalf):
         with pytest.raises(ConfigurationError):
             await index.open(embedder=embedder, dimension=dimension)
         assert await found(index) == ["a"]
+
+    async def test_vectors_of_another_embedder_can_be_replaced(self, index: VectorIndex) -> None:
+        await index.upsert([item_at(0, "a")])
+        await index.open(embedder=EMBEDDER, dimension=DIMENSION, replace=True)
+        assert await found(index) == ["a"]
+        await index.open(embedder="other/8", dimension=DIMENSION, replace=True)
+        assert await index.count() == 0
+        await index.upsert([item_at(0, "b")])
+        await index.aclose()
+        await index.open(embedder=EMBEDDER, dimension=DIMENSION, replace=True)
+        assert await index.count() == 0
 
     async def test_the_vectors_of_a_durable_index_outlast_it(self, index: VectorIndex) -> None:
         await index.upsert([item_at(10, "a"), item_at(20, "b"), item_at(0, "c", "other")])
