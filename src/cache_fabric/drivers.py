@@ -42,6 +42,10 @@ INDEXES = {
         ("chroma", "chroma+http", "chroma+https"),
         "cache_fabric.indexes.chroma:ChromaIndex.from_url",
     ),
+    **dict.fromkeys(
+        ("qdrant", "qdrant+http", "qdrant+https", "http", "https"),
+        "cache_fabric.indexes.qdrant:QdrantIndex.from_url",
+    ),
 }
 RESIDENT = "resident"  # not a driver: what is made of the store, see `place_index`
 _EMBEDDED = frozenset({"chroma", "qdrant"})

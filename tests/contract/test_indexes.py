@@ -16,6 +16,7 @@ from cache_fabric.indexes._vector_log import VectorLog
 from cache_fabric.indexes.base import VectorIndex, VectorItem
 from cache_fabric.indexes.chroma import ChromaIndex
 from cache_fabric.indexes.memory import MemoryIndex
+from cache_fabric.indexes.qdrant import QdrantIndex
 from cache_fabric.indexes.resident import ResidentIndex
 from cache_fabric.indexes.stored import StoredIndex
 from cache_fabric.stores.memory import MemoryStore
@@ -99,6 +100,22 @@ class TestResidentChromaIndex(VectorIndexContract):
     @pytest.fixture
     async def index(self, tmp_path: Path) -> AsyncIterator[VectorIndex]:
         async for index in opened(WarmIndex(ChromaIndex(tmp_path, collection="contract"))):
+            yield index
+
+
+class TestQdrantIndexInMemory(VectorIndexContract):
+    @pytest.fixture
+    async def index(self) -> AsyncIterator[VectorIndex]:
+        async for index in opened(QdrantIndex(":memory:", collection="contract")):
+            yield index
+
+
+class TestQdrantIndexInAFolder(VectorIndexContract):
+    durable = True
+
+    @pytest.fixture
+    async def index(self, tmp_path: Path) -> AsyncIterator[VectorIndex]:
+        async for index in opened(QdrantIndex(str(tmp_path), collection="contract")):
             yield index
 
 
