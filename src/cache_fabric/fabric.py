@@ -24,6 +24,7 @@ from cache_fabric.life import Life, Parts
 from cache_fabric.policy.base import Policy
 from cache_fabric.pricing import PriceTable
 from cache_fabric.records import Execution, Feedback, SimilarItem
+from cache_fabric.reindex import Progress, Reindexed, reindex
 from cache_fabric.types import (
     Bypass,
     CacheRequest,
@@ -141,6 +142,13 @@ class CacheFabric(AnswerMethods, ContextMethods):
         """Return how near the embedder finds two texts: 1.0 for the same, 0 for unrelated ones."""
         vectors = await self._run(lambda life: life.engine.semantic.embed([one, two]))
         return float(vectors[0] @ vectors[1])
+
+    async def reindex(self, progress: Progress | None = None) -> Reindexed:
+        """Make the index anew from the store: after another embedder, or when it was lost.
+
+        ``progress`` is called with how many entries are done, of how many. Raises `BackendError`.
+        """
+        return await self._run(lambda life: reindex(life.engine, life.parts.store, progress))
 
     async def track_execution(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.embedders.base import Embedder, unit_rows
 from cache_fabric.indexes.base import VectorIndex, VectorItem
 from cache_fabric.part import Part
-from cache_fabric.types import Neighbor
+from cache_fabric.types import CacheEntry, Neighbor
 from cache_fabric.write_behind import PendingWrite
 
 if TYPE_CHECKING:
@@ -90,6 +91,28 @@ class SemanticTier:
             for item, vector in zip(items, vectors, strict=True)
         ]
         await self._searching.attempt(lambda: self._index.upsert(rows), seconds)
+
+    async def start_empty(self) -> None:
+        """Open the index with nothing in it, whosever vectors it held; raises what hinders it."""
+        await self._embedding.open()
+        assert self._dimension is not None
+        await self._index.open(embedder=self.identity, dimension=self._dimension, replace=True)
+        await self._searching.demand(self._index.clear)
+
+    async def add_entries(self, entries: Sequence[CacheEntry]) -> None:
+        """Index entries that have a question, embedding each; raises `BackendError`."""
+        vectors = await self.embed([entry.question or "" for entry in entries])
+        now = time.time()
+        rows = [
+            VectorItem(
+                entry.exact,
+                entry.partition,
+                vector,
+                None if entry.expires is None else entry.expires - now,
+            )
+            for entry, vector in zip(entries, vectors, strict=True)
+        ]
+        await self._searching.demand(lambda: self._index.upsert(rows))
 
     async def remove(self, ids: Sequence[str], seconds: float) -> None:
         """Take entries out of the index, if it was ever opened; raises `Degraded`."""

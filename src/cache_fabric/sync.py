@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache_fabric.ledger import Inspection
 from cache_fabric.records import Execution, Feedback, Invalidation, SimilarItem
+from cache_fabric.reindex import Progress, Reindexed
 from cache_fabric.sync_contexts import SyncContextMethods
 from cache_fabric.types import (
     Bypass,
@@ -136,6 +137,9 @@ class SyncCacheFabric(SyncContextMethods):
 
     def clear(self) -> int:
         return self._call(self._fabric.clear)
+
+    def reindex(self, progress: Progress | None = None) -> Reindexed:
+        return self._call(lambda: self._fabric.reindex(progress))
 
     def track_execution(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cache_fabric import CacheRequest, create_cache_fabric
 from cache_fabric.cli.app import app
+from cache_fabric.indexes._folder_lock import FolderLock
 from cli.conftest import PLAIN
 
 ROWS = [
@@ -153,3 +155,21 @@ def test_an_unknown_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     result = run("stats")
     assert result.exit_code == 1
     assert "CACHE_FABRIC_TYPO: unknown" in result.stderr
+
+
+def test_reindex_fills_a_lost_index_and_says_so(kept: Path) -> None:
+    shutil.rmtree(kept / "chroma")
+    done = run("reindex", "--fabric", kept)
+    assert (done.exit_code, done.stdout) == (0, "1 of 1 answers are found by meaning now.\n")
+    assert "1/1" in done.stderr
+    assert shown("reindex", "--fabric", kept)["indexed"] == 1
+
+
+def test_reindex_of_a_folder_in_use_says_who_uses_it(kept: Path) -> None:
+    lock = FolderLock(kept / "chroma")
+    try:
+        done = run("reindex", "--fabric", kept)
+    finally:
+        lock.release()
+    assert done.exit_code == 1
+    assert "is in use by process" in done.stderr

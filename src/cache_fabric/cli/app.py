@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cache_fabric.cli import answers, bench, contexts, demo, doctor, stats
+from cache_fabric.cli import answers, bench, contexts, demo, doctor, reindex, stats
 
 __all__ = ["main"]
 
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(stats.stats)
 app.command()(doctor.doctor)
+app.command()(reindex.reindex)
 app.command()(bench.bench)
 app.add_typer(answers.app, name="answers")
 app.add_typer(contexts.app, name="contexts")
