@@ -10,7 +10,17 @@ import pytest
 
 import cache_fabric
 
-SDKS = ("chromadb", "langchain_core", "litellm", "redis", "onnxruntime", "wordllama", "tiktoken")
+SDKS = (
+    "chromadb",
+    "langchain_core",
+    "litellm",
+    "onnxruntime",
+    "pinecone",
+    "qdrant_client",
+    "redis",
+    "tiktoken",
+    "wordllama",
+)
 HEAVY = (*SDKS, "numpy", "typer", "rich", "pydantic")
 SOURCES = sorted(Path(cache_fabric.__file__).parent.rglob("*.py"))
 

@@ -22,7 +22,7 @@ from cache_fabric.stores.memory import MemoryStore
 @pytest.mark.parametrize(
     ("backend", "options", "named"),
     [
-        ("galaxy", {}, "backend: unknown 'galaxy', expected one of memory, local, redis"),
+        ("galaxy", {}, "backend: unknown 'galaxy', expected one of memory, local, redis, vector"),
         ("memory", {"colour": 1}, "colour: unknown option of backend 'memory', expected one of"),
         ("memory", {"path": "x"}, "path: unknown option"),
         (
@@ -31,6 +31,11 @@ from cache_fabric.stores.memory import MemoryStore
             "store: unknown 'mongodb', expected one of",
         ),
         ("memory", {"index": "faiss"}, "index: unknown 'faiss', expected one of chroma"),
+        ("memory", {"index": "faiss"}, "resident"),
+        ("memory", {"store": MemoryStore("m"), "index": "resident"}, "index=StoredIndex(...)"),
+        ("memory", {"url": "redis://"}, "url: unknown option of backend 'memory'"),
+        ("vector", {"url": "milvus://h"}, "index: unknown 'milvus', expected one of chroma"),
+        ("vector", {"url": "http://h", "vector_db_url": "http://h"}, "given twice"),
         ("memory", {"embedder": "bert"}, "embedder: unknown 'bert'"),
         ("memory", {"embedder": 7}, "embedder: expected a name"),
         ("memory", {"policy": "loose"}, "policy: expected a policy"),
@@ -133,3 +138,51 @@ def test_a_mistake_in_the_environment_is_named(environ: dict[str, str], named: s
 def test_the_policy_can_be_any_of_ours() -> None:
     fabric: CacheFabric = create_cache_fabric("memory", policy=ExactOnly())
     assert not fabric.policy.semantic
+
+
+def names(fabric: CacheFabric) -> tuple[str, str]:
+    parts = fabric._life().parts
+    return parts.store.name, parts.index.name
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "expected"),
+    [
+        ("redis", {}, ("redis", "resident")),
+        ("redis", {"index": "memory"}, ("redis", "memory")),
+        ("redis", {"vector_db_url": "http://h"}, ("redis", "resident:qdrant http://h:6333")),
+        ("redis", {"store": MemoryStore("m")}, ("memory", "memory")),
+        ("memory", {"index": "resident"}, ("memory", "resident")),
+        ("vector", {}, ("memory", "resident:qdrant http://localhost:6333")),
+        ("vector", {"url": "https://h/q"}, ("memory", "resident:qdrant https://h:6333/q")),
+        ("vector", {"url": "chroma+http://h"}, ("memory", "resident:chroma+http://h:8000")),
+        (
+            "vector",
+            {"vector_db_url": "qdrant+http://h", "redis_url": "redis://"},
+            ("redis", "resident:qdrant http://h:6333"),
+        ),
+        (
+            "vector",
+            {"url": "http://h", "store": MemoryStore("m")},
+            ("memory", "qdrant http://h:6333"),
+        ),
+    ],
+)
+def test_a_preset_places_store_and_vectors(
+    backend: str,
+    options: dict[str, Any],
+    expected: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("VECTOR_URL", raising=False)
+    assert names(create_cache_fabric(backend, **options)) == expected
+
+
+def test_the_environment_says_where_the_vectors_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VECTOR_URL", "http://theirs")
+    assert names(create_cache_fabric("vector"))[1] == "resident:qdrant http://theirs:6333"
+    given = {"CACHE_BACKEND": "vector", "VECTOR_URL": "http://ours", "REDIS_URL": "redis://r"}
+    assert names(resolve_fabric_from_env(given)) == (
+        "memory",
+        "resident:qdrant http://ours:6333",
+    )
