@@ -14,30 +14,22 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from cache_fabric.errors import (
-    BackendError,
-    BackendTimeout,
-    BackendUnavailable,
-    CacheFabricError,
-    ConfigurationError,
-    MissingExtraError,
-)
+from cache_fabric.errors import BackendUnavailable, ConfigurationError, MissingExtraError
 
 try:
-    import httpx
     from qdrant_client import AsyncQdrantClient, models
-    from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+    from qdrant_client.http.exceptions import UnexpectedResponse
 except ModuleNotFoundError as error:
     raise MissingExtraError("qdrant", "the Qdrant index") from error
 
 from cache_fabric.indexes._block import as_row
+from cache_fabric.indexes._qdrant_errors import translated
 from cache_fabric.indexes._qdrant_places import connect, is_server
 from cache_fabric.indexes.base import VectorItem
 from cache_fabric.types import Neighbor
@@ -114,10 +106,10 @@ class QdrantIndex:
     async def open(self, *, embedder: str, dimension: int, replace: bool = False) -> None:
         asked: dict[str, Any] = {"embedder": embedder, "dimension": dimension}
         if self._client is not None:
-            with self._translated("open"):
+            with translated(self.name, "open"):
                 await self._resolve(self._client, asked, replace)
         else:
-            with self._translated("open"):
+            with translated(self.name, "open"):
                 client, leave = connect(self._location, self._api_key, self._timeout)
                 try:
                     await self._resolve(client, asked, replace)
@@ -139,7 +131,7 @@ class QdrantIndex:
             )
             for item, row in latest.values()
         ]
-        with self._translated("upsert"):
+        with translated(self.name, "upsert"):
             for start in range(0, len(points), _BATCH):
                 batch = points[start : start + _BATCH]
                 await client.upsert(self._collection, points=batch, wait=True)
@@ -149,7 +141,7 @@ class QdrantIndex:
         row = self._row(vector, "search")
         if k < 1:
             return []
-        with self._translated("search"):
+        with translated(self.name, "search"):
             found = await client.query_points(
                 self._collection,
                 query=row.tolist(),
@@ -163,7 +155,7 @@ class QdrantIndex:
         client = self._opened("partition_items")
         items: list[VectorItem] = []
         place: Any = None
-        with self._translated("partition_items"):
+        with translated(self.name, "partition_items"):
             while len(items) < limit:
                 records, place = await client.scroll(
                     self._collection,
@@ -181,7 +173,7 @@ class QdrantIndex:
     async def fetch(self, ids: Sequence[str]) -> list[VectorItem]:
         client = self._opened("fetch")
         items: list[VectorItem] = []
-        with self._translated("fetch"):
+        with translated(self.name, "fetch"):
             for start in range(0, len(ids), _PAGE):
                 page = [_point_id(key) for key in ids[start : start + _PAGE]]
                 records = await client.retrieve(
@@ -195,25 +187,25 @@ class QdrantIndex:
         if not ids:
             return
         points = models.PointIdsList(points=[_point_id(key) for key in ids])
-        with self._translated("delete"):
+        with translated(self.name, "delete"):
             await client.delete(self._collection, points_selector=points, wait=True)
 
     async def count(self, partition: str | None = None) -> int:
         client = self._opened("count")
-        with self._translated("count"):
+        with translated(self.name, "count"):
             found = await client.count(self._collection, count_filter=_within(partition))
             return found.count
 
     async def clear(self) -> None:
         client = self._opened("clear")
         everything = models.FilterSelector(filter=models.Filter())
-        with self._translated("clear"):
+        with translated(self.name, "clear"):
             await client.delete(self._collection, points_selector=everything, wait=True)
 
     async def aclose(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            with self._translated("aclose"):
+            with translated(self.name, "aclose"):
                 await client.close()
             self._leave()
 
@@ -268,28 +260,6 @@ class QdrantIndex:
             await client.create_payload_index(
                 self._collection, "partition", models.PayloadSchemaType.KEYWORD, wait=True
             )
-
-    @contextmanager
-    def _translated(self, operation: str) -> Iterator[None]:
-        try:
-            yield
-        except CacheFabricError:
-            raise
-        except ResponseHandlingException as error:
-            if isinstance(error.source, httpx.TimeoutException):
-                message = "the server did not answer in time"
-                raise BackendTimeout(self.name, operation, message) from error
-            message = f"cannot be reached ({error.source})"
-            raise BackendUnavailable(self.name, operation, message) from error
-        except UnexpectedResponse as error:
-            if error.status_code in (401, 403):
-                message = "the server refused the key; set QDRANT_API_KEY"
-                raise BackendUnavailable(self.name, operation, message) from error
-            message = f"the server answered {error.status_code}"
-            raise BackendError(self.name, operation, message) from error
-        except Exception as error:
-            message = f"{type(error).__name__}: {error}"
-            raise BackendError(self.name, operation, message) from error
 
 
 def _point_id(key: str) -> str:
