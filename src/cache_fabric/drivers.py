@@ -46,6 +46,7 @@ INDEXES = {
         ("qdrant", "qdrant+http", "qdrant+https", "http", "https"),
         "cache_fabric.indexes.qdrant:QdrantIndex.from_url",
     ),
+    "pinecone": "cache_fabric.indexes.pinecone:PineconeIndex.from_url",
 }
 RESIDENT = "resident"  # not a driver: what is made of the store, see `place_index`
 _EMBEDDED = frozenset({"chroma", "qdrant"})
