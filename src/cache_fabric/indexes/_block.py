@@ -1,7 +1,13 @@
-"""Exact cosine search over unit vectors in the process's own memory.
+"""Cosine search over unit vectors in the process's own memory.
 
-One product scores a whole partition: 23 µs for 1,000 vectors of 256 numbers, 0.2 ms for 10,000,
-4 ms for 100,000. No approximate index that must be asked over a boundary is faster below that.
+A product scores a whole partition: 30 µs for 1,000 vectors of 256 numbers, 0.3 ms for 10,000. No
+approximate index that must be asked over a boundary is faster below that.
+
+A large partition would be held up by memory, at 40 MB for 40,000 vectors. There the first half of
+the numbers chooses some thousand rows, and only these are scored in full. That is exact in
+practice: of 600 real questions to 40,000 others, embedded by wordllama, it found all of the eight
+nearest, and for such vectors turned at random, so that no number says more than another, 99.9 %
+of the eight nearest and all above a similarity of 0.6.
 """
 
 from __future__ import annotations
@@ -20,9 +26,16 @@ if TYPE_CHECKING:
 
     from cache_fabric.indexes.base import Vector
 
+    Rows = NDArray[np.intp]
+
 __all__ = ["Block", "Blocks", "as_row"]
 
-_GROUP = 64
+_LARGE = 16_384
+"""Rows from which on a partition is searched in two steps."""
+
+_CHOSEN = 128
+_ONE_OF = 40
+"""The first step chooses so many rows for each neighbor asked for, or one of so many rows."""
 
 
 def as_row(vector: ArrayLike, dimension: int, index: str, operation: str) -> Vector:
@@ -42,14 +55,19 @@ def as_row(vector: ArrayLike, dimension: int, index: str, operation: str) -> Vec
 
 
 class Block:
-    """The vectors of one partition, packed into the first rows of one growing matrix."""
+    """The vectors of one partition, packed into the first rows of two growing matrices.
 
-    __slots__ = ("_ids", "_matrix", "_row_of")
+    One matrix has the first half of each vector, the other the rest.
+    """
+
+    __slots__ = ("_head", "_ids", "_row_of", "_tail")
 
     def __init__(self, dimension: int) -> None:
         self._ids: list[str] = []
         self._row_of: dict[str, int] = {}
-        self._matrix = np.empty((0, dimension), dtype=np.float32)
+        half = dimension // 2
+        self._head = np.empty((0, half), dtype=np.float32)
+        self._tail = np.empty((0, dimension - half), dtype=np.float32)
 
     @classmethod
     def of(cls, dimension: int, items: Sequence[VectorItem]) -> Block:
@@ -57,9 +75,9 @@ class Block:
         block = cls(dimension)
         block._ids = [item.id for item in items]
         block._row_of = {key: row for row, key in enumerate(block._ids)}
-        block._matrix = np.empty((len(items), dimension), dtype=np.float32)
+        block._allocate(len(items))
         for row, item in enumerate(items):
-            block._matrix[row] = item.vector
+            block._write(row, item.vector)
         return block
 
     def __len__(self) -> int:
@@ -74,11 +92,11 @@ class Block:
         row = self._row_of.get(key)
         if row is None:
             row = len(self._ids)
-            if row == len(self._matrix):
-                self._resize(max(1, 2 * row))
+            if row == len(self._tail):
+                self._allocate(max(1, 2 * row))
             self._ids.append(key)
             self._row_of[key] = row
-        self._matrix[row] = vector
+        self._write(row, vector)
 
     def discard(self, key: str) -> None:
         row = self._row_of.pop(key, None)
@@ -86,56 +104,76 @@ class Block:
             return
         last = self._ids.pop()
         if last != key:
-            self._matrix[row] = self._matrix[len(self._ids)]
+            for matrix in (self._head, self._tail):
+                matrix[row] = matrix[len(self._ids)]
             self._ids[row] = last
             self._row_of[last] = row
-        if 4 * len(self._ids) < len(self._matrix):
-            self._resize(2 * len(self._ids))
+        if 4 * len(self._ids) < len(self._tail):
+            self._allocate(2 * len(self._ids))
 
     def search(self, vector: Vector, k: int) -> list[Neighbor]:
         """At most ``k`` neighbors, nearest first."""
         if k < 1 or not self._ids:
             return []
-        # The same numbers as `matrix @ vector`, which from 2,000 rows on waits for the threads of
-        # OpenBLAS: 8 ms in place of 0.2 for 10,000 rows whenever these have gone to sleep.
-        similarities = np.vecdot(self._matrix[: len(self._ids)], vector)
-        nearest = _largest(similarities, k)
+        rows, similarities = self._scored(vector, k)
+        nearest = np.argsort(-similarities)[:k]
         clamped = np.clip(similarities[nearest], -1.0, 1.0)
         return [
             Neighbor(self._ids[row], similarity)
-            for row, similarity in zip(nearest.tolist(), clamped.tolist(), strict=True)
+            for row, similarity in zip(rows[nearest].tolist(), clamped.tolist(), strict=True)
         ]
+
+    def _scored(self, vector: Vector, k: int) -> tuple[Rows, Vector]:
+        """Rows that the ``k`` nearest are among, with their similarities."""
+        count, half = len(self._ids), self._head.shape[1]
+        # The same numbers as `matrix @ vector`, which from 2,000 rows on waits for the threads of
+        # OpenBLAS: 8 ms in place of 0.2 for 10,000 rows whenever these have gone to sleep.
+        similarities = np.vecdot(self._head[:count], vector[:half])
+        if count < _LARGE:
+            similarities += np.vecdot(self._tail[:count], vector[half:])
+            rows = _at_least(similarities, k)
+            return rows, similarities[rows]
+        rows = _at_least(similarities, max(_CHOSEN * k, count // _ONE_OF))
+        return rows, similarities[rows] + np.vecdot(self._tail[rows], vector[half:])
 
     def vector(self, key: str) -> Vector:
         """A copy of the vector of an id that is there."""
-        vector: Vector = self._matrix[self._row_of[key]].copy()
-        return vector
+        row = self._row_of[key]
+        return np.concatenate((self._head[row], self._tail[row]))
 
     def vectors(self, limit: int) -> list[tuple[str, Vector]]:
         """At most ``limit`` ids, each with a copy of its vector."""
-        ids = self._ids[: max(0, limit)]
-        return [(key, self._matrix[row].copy()) for row, key in enumerate(ids)]
+        return [(key, self.vector(key)) for key in self._ids[: max(0, limit)]]
 
-    def _resize(self, capacity: int) -> None:
-        matrix = np.empty((capacity, self._matrix.shape[1]), dtype=np.float32)
-        matrix[: len(self._ids)] = self._matrix[: len(self._ids)]
-        self._matrix = matrix
+    def _write(self, row: int, vector: Vector) -> None:
+        half = self._head.shape[1]
+        self._head[row] = vector[:half]
+        self._tail[row] = vector[half:]
+
+    def _allocate(self, capacity: int) -> None:
+        self._head = _resized(self._head, capacity)
+        self._tail = _resized(self._tail, capacity)
 
 
-def _largest(values: Vector, k: int) -> NDArray[np.intp]:
-    """Where the ``k`` largest values are, largest first.
+def _resized(matrix: Vector, capacity: int) -> Vector:
+    resized = np.empty((capacity, matrix.shape[1]), dtype=np.float32)
+    kept = min(capacity, len(matrix))
+    resized[:kept] = matrix[:kept]
+    return resized
 
-    The k-th largest of the groups' maxima is at most the k-th largest of all, and most often
-    little below it, so few values are left to be sorted: 40,000 take 0.05 ms where
-    ``argpartition`` takes 0.45.
+
+def _at_least(values: Vector, k: int) -> Rows:
+    """Rows of the ``k`` largest values, and of some more.
+
+    The k-th largest of the maxima of any groups is at most the k-th largest of all, and with 2 k
+    groups it is little below it: 0.01 ms for 40,000 values where ``argpartition`` takes 0.45.
     """
-    groups = len(values) // _GROUP
-    rows = np.arange(len(values))
-    if k < groups:
-        maxima = values[: groups * _GROUP].reshape(groups, _GROUP).max(axis=1)
-        rows = np.flatnonzero(values >= np.partition(maxima, -k)[-k])
-    largest: NDArray[np.intp] = rows[np.argsort(-values[rows])[:k]]
-    return largest
+    size = len(values) // (2 * k)
+    if size < 2:
+        return np.arange(len(values))
+    groups = len(values) // size
+    maxima = values[: groups * size].reshape(size, groups).max(axis=0)
+    return np.flatnonzero(values >= np.partition(maxima, -k)[-k])
 
 
 class Blocks:
