@@ -17,10 +17,13 @@ from cache_fabric import CacheFabric, CacheRequest, FabricConfig, Hit, Miss, cre
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.indexes._vector_log import Note
 from cache_fabric.indexes.base import VectorIndex
+from cache_fabric.indexes.resident import ResidentIndex
 from cache_fabric.indexes.stored import StoredIndex
+from cache_fabric.stores.base import Write
 from cache_fabric.stores.redis import RedisStore
 from cache_fabric.testing._index_suite import found, item_at
 from cache_fabric.testing.indexes import DIMENSION, EMBEDDER, VectorIndexContract
+from integration.test_chroma_processes import chroma_server
 from servers import Server, eventually, running
 
 PATIENT = FabricConfig(exact_timeout=30, semantic_timeout=30, open_timeout=30)
@@ -31,7 +34,8 @@ ANSWER = """
 import sys
 from cache_fabric import CacheRequest, create_cache_fabric
 
-with create_cache_fabric("redis", url=sys.argv[1]).sync as fabric:
+index = sys.argv[3] if len(sys.argv) > 3 else "resident"
+with create_cache_fabric("redis", url=sys.argv[1], index=index).sync as fabric:
     request = CacheRequest(model="m", messages=[{"role": "user", "content": sys.argv[2]}])
     fabric.get_or_call(request, lambda: "By post.")
     fabric.flush()
@@ -196,8 +200,50 @@ async def test_who_missed_changes_reads_everything_again(
 async def test_what_is_no_vector_in_the_store_is_not_there(server: Server) -> None:
     server.admin.set("cf:n:c:v/junk", b"\xff\x00")
     server.admin.set("cf:n:c:v/short", b"\x93\xa1p\xc4\x04\x00\x00\x00\x00\xc0")
+    server.admin.set("cf:n:c:v/nan", b"\x93\xa1p\xc4\x20" + 8 * b"\x00\x00\xc0\x7f" + b"\xc0")
     async with opened(server) as index:
         assert await index.count() == 0
+
+
+async def test_whose_vectors_they_are_cannot_be_read(server: Server) -> None:
+    async with opened(server):
+        store = RedisStore(server.url, "n")
+        await store.open()
+        await store.commit([Write("about", b"\xff")], note=b"")
+        await store.aclose()
+    with pytest.raises(ConfigurationError, match="unknown embedder"):
+        async with opened(server):
+            pass
+
+
+async def test_a_resident_partition_of_a_chroma_server_hears_of_others_by_redis(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = asyncio.Event()
+    apply = ResidentIndex.apply
+
+    async def applied(self: ResidentIndex, note: Note) -> None:
+        await apply(self, note)
+        heard.set()
+
+    monkeypatch.setattr(ResidentIndex, "apply", applied)
+    with chroma_server(tmp_path) as port:
+        index = f"chroma+http://127.0.0.1:{port}"
+        async with create_cache_fabric(
+            "redis", url=server.url, index=index, config=PATIENT
+        ) as fabric:
+            resident = fabric._life().parts.index
+            assert isinstance(resident, ResidentIndex)
+            before = await fabric.lookup(request(ASKED_AGAIN))
+            assert isinstance(before, Miss)
+            await fabric.release(before.ticket)
+            assert await resident.warm(before.ticket.keys.partition)
+            await elsewhere(ANSWER, server.url, ASKED, index)
+            await heard.wait()
+            hit = await fabric.lookup(request(ASKED_AGAIN))
+            assert before.ticket.keys.partition in resident.resident
+    assert isinstance(hit, Hit)
+    assert (hit.tier, hit.entry.payload) == ("semantic", "By post.")
 
 
 def test_the_preset_keeps_its_vectors_on_a_plain_folder_server_too(tmp_path: Path) -> None:

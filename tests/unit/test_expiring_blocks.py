@@ -64,3 +64,11 @@ def test_a_partition_that_is_too_large_alone_takes_no_more() -> None:
     held = [blocks.hold(item_at(n, f"{n}"), None) for n in range(3)]
     assert held == [True, True, False]
     assert ids(blocks) == ["0", "1"]
+
+
+def test_partitions_that_are_gone_do_not_pile_up() -> None:
+    blocks = ExpiringBlocks(DIMENSION, 10)
+    for number in range(5_000):
+        blocks.hold(item_at(0, "a", f"{number}"), None)
+    assert blocks.count() == 1
+    assert len(blocks._used) < 2_000

@@ -33,6 +33,8 @@ class ExpiringBlocks(Blocks):
     def hold(self, item: VectorItem, expires: float | None) -> bool:
         """Keep an item until ``expires`` (epoch seconds); False if something had to go for it."""
         self._forget_expired()
+        if len(self._used) > 2 * len(self._blocks) + 1000:
+            self._used = OrderedDict.fromkeys(p for p in self._used if p in self._blocks)
         self._used[item.partition] = None
         self._used.move_to_end(item.partition)
         self.discard(item.id)
