@@ -6,7 +6,7 @@ to move to another kind of index.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -55,19 +55,35 @@ async def reindex(engine: Engine, records: Store, progress: Progress | None = No
     """
     await engine.queue.flush()
     await engine.store.open()
-    keys = [key async for key, _ in records.scan(ANSWERS)]
+    total = len([key async for key, _ in records.scan(ANSWERS)])
     await engine.semantic.start_empty()
-    indexed = other = no_question = 0
-    unreadable = 0
-    for start in range(0, len(keys), _BATCH):
-        batch = await records.get_many(keys[start : start + _BATCH])
-        entries = [entry for entry in map(engine.exact.read, batch) if entry is not None]
-        asked = [entry for entry in entries if entry.question is not None]
+    done = Reindexed(0, 0, 0, 0, 0)
+    batch: list[bytes] = []
+    # A scan is as patient as the store is, where the reads of a lookup are not.
+    async for _, data in records.scan(ANSWERS):
+        batch.append(data)
+        if len(batch) == _BATCH:
+            done = await _added(engine, batch, done)
+            batch = []
+            if progress is not None:
+                progress(done.entries, max(total, done.entries))
+    done = await _added(engine, batch, done)
+    if progress is not None:
+        progress(done.entries, done.entries)
+    return done
+
+
+async def _added(engine: Engine, batch: Sequence[bytes], before: Reindexed) -> Reindexed:
+    """Index a batch of envelopes; returns the sums with them."""
+    entries = [entry for entry in map(engine.exact.read, batch) if entry is not None]
+    asked = [entry for entry in entries if entry.question is not None]
+    if asked:
         await engine.semantic.add_entries(asked)
-        indexed += len(asked)
-        other += sum(entry.embedder != engine.semantic.identity for entry in asked)
-        no_question += len(entries) - len(asked)
-        unreadable += len(batch) - len(entries)
-        if progress is not None:
-            progress(start + len(batch), len(keys))
-    return Reindexed(len(keys), indexed, other, no_question, unreadable)
+    other = sum(entry.embedder != engine.semantic.identity for entry in asked)
+    return Reindexed(
+        entries=before.entries + len(batch),
+        indexed=before.indexed + len(asked),
+        other_embedder=before.other_embedder + other,
+        no_question=before.no_question + len(entries) - len(asked),
+        unreadable=before.unreadable + len(batch) - len(entries),
+    )
