@@ -16,7 +16,6 @@ from rich.table import Table
 from cache_fabric.bench.contexts import context_reads, publish_to_seen
 from cache_fabric.bench.eviction import EvictionRow, eviction
 from cache_fabric.bench.hits import exact_hits, semantic_hits
-from cache_fabric.bench.index import index_searches
 from cache_fabric.bench.timing import Row
 from cache_fabric.cli._eviction_table import eviction_table
 from cache_fabric.cli._fabric import JsonOption, fail, print_json
@@ -24,10 +23,24 @@ from cache_fabric.errors import ConfigurationError
 
 __all__ = ["bench"]
 
+
+def _index() -> list[Row]:
+    from cache_fabric.bench.index import index_searches  # numpy
+
+    return index_searches()
+
+
+def _vectors() -> list[Row]:
+    from cache_fabric.bench.vectors import shared_vectors  # redis
+
+    return shared_vectors()
+
+
 _BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "exact": exact_hits,
     "semantic": semantic_hits,
-    "index": index_searches,
+    "index": _index,
+    "vectors": _vectors,
     "contexts": context_reads,
     "publish": publish_to_seen,
 }
