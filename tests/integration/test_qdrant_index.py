@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cache_fabric import create_cache_fabric
+from cache_fabric import CacheRequest, FabricConfig, Hit, Miss, create_cache_fabric
 from cache_fabric.errors import (
     BackendError,
     BackendTimeout,
@@ -163,7 +163,29 @@ def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
         QdrantIndex.from_url(url, "n")
 
 
+def request(question: str) -> CacheRequest:
+    return CacheRequest(model="m", messages=[{"role": "user", "content": question}])
+
+
 async def test_the_vector_preset_finds_by_meaning(url: str, server: FakeQdrant) -> None:
-    async with create_cache_fabric("vector", url=url) as fabric:
-        assert await fabric.search_similar("anything") == []
-    assert len(server.collections) == 1
+    patient = FabricConfig(exact_timeout=30, semantic_timeout=30, open_timeout=30)
+    async with create_cache_fabric("vector", url=url, config=patient) as fabric:
+        await fabric.get_or_call(request("How do I return an item?"), lambda: "By post.")
+        await fabric.flush()
+        hit = await fabric.lookup(request("How can I return an item?"))
+    assert isinstance(hit, Hit)
+    assert (hit.tier, hit.entry.payload) == ("semantic", "By post.")
+    [collection] = server.collections.values()
+    assert len(collection.points) == 1
+
+
+async def test_a_vector_server_that_is_gone_costs_the_semantic_tier_only() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    fabric = create_cache_fabric("vector", url=f"http://127.0.0.1:{port}")
+    miss = await fabric.lookup(request("How do I return an item?"))
+    assert isinstance(miss, Miss)
+    assert miss.degraded == "index"
+    await fabric.store(miss.ticket, "By post.")
+    assert isinstance(await fabric.lookup(request("How do I return an item?")), Hit)
+    await fabric.aclose()
