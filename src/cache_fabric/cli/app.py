@@ -19,7 +19,7 @@ app.command()(demo.demo)
 app.command()(stats.stats)
 app.command()(doctor.doctor)
 app.command()(reindex.reindex)
-app.command()(bench.bench)
+app.add_typer(bench.app, name="bench")
 app.add_typer(answers.app, name="answers")
 app.add_typer(contexts.app, name="contexts")
 

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import json as json_module
-import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from cache_fabric.bench.contexts import context_reads, publish_to_seen
-from cache_fabric.bench.eviction import EvictionRow, eviction
 from cache_fabric.bench.hits import exact_hits, semantic_hits
 from cache_fabric.bench.timing import Row
-from cache_fabric.cli._eviction_table import eviction_table
-from cache_fabric.cli._fabric import JsonOption, fail, print_json
-from cache_fabric.errors import ConfigurationError
+from cache_fabric.cli._bench_report import OUT, OutOption, report
+from cache_fabric.cli._fabric import JsonOption
+from cache_fabric.cli.bench_eviction import eviction
+from cache_fabric.cli.bench_fow import fow
+from cache_fabric.cli.bench_quality import quality
 
-__all__ = ["bench"]
+__all__ = ["app"]
 
 
 def _index() -> list[Row]:
+    """Measure searches of one partition and whole lookups, at 1,000 to 40,000 vectors."""
     from cache_fabric.bench.index import index_searches  # numpy
 
     return index_searches()
 
 
 def _vectors() -> list[Row]:
+    """Measure writing, opening and hearing of vectors that are shared over plain Redis."""
     from cache_fabric.bench.vectors import shared_vectors  # redis
 
     return shared_vectors()
@@ -44,55 +44,48 @@ _BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "contexts": context_reads,
     "publish": publish_to_seen,
 }
-_ON_DATA: dict[str, Callable[[Path], list[EvictionRow]]] = {"eviction": eviction}
-_CHOICES = ", ".join([*_BENCHMARKS, *_ON_DATA])
+
+app = typer.Typer(help="Run benchmarks, print a table each and write the same as JSON.")
 
 
-def bench(
-    names: Annotated[
-        list[str] | None, typer.Argument(help=f"Which of {_CHOICES}; else all that need no --data.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the evaluation streams, for eviction.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where the JSON goes.")] = Path("bench-results"),
-    json: JsonOption = False,
-) -> None:
-    """Run benchmarks, print a table each and write the same as JSON."""
-    unknown = set(names or ()) - set(_BENCHMARKS) - set(_ON_DATA)
-    if unknown:
-        fail(f"unknown benchmark {sorted(unknown)[0]!r}, expected one of {_CHOICES}")
+@app.callback(invoke_without_command=True)
+def every(context: typer.Context, out: OutOption = OUT, json: JsonOption = False) -> None:
+    """Without a name: all that measure time. What needs data is run by its name."""
+    if context.invoked_subcommand is None:
+        _run(tuple(_BENCHMARKS), out, json)
+
+
+def _command(name: str) -> Callable[[Path, bool], None]:
+    def run(out: OutOption = OUT, json: JsonOption = False) -> None:
+        _run((name,), out, json)
+
+    run.__doc__ = (_BENCHMARKS[name].__doc__ or "").partition("\n")[0]
+    return run
+
+
+for _name in _BENCHMARKS:
+    app.command(_name)(_command(_name))
+app.command()(eviction)
+app.command()(quality)
+app.command()(fow)
+
+
+def _run(names: Sequence[str], out: Path, json: bool) -> None:
     results = {}
-    for name in names or _BENCHMARKS:
+    for name in names:
         with Console(stderr=True).status(f"measuring {name} ..."):
-            results[name], table = _measured(name, data)
+            rows = _BENCHMARKS[name]()
+        results[name] = [asdict(row) for row in rows]
         if not json:
-            Console().print(table)
-    out.mkdir(parents=True, exist_ok=True)
-    report = {"python": platform.python_version(), "results": results}
-    (out / "bench.json").write_text(json_module.dumps(report, indent=2))
-    if json:
-        print_json(report)
+            _show(name, rows)
+    report(results, out, json=json)
 
 
-def _measured(name: str, data: Path | None) -> tuple[list[dict[str, Any]], Table]:
-    if name not in _ON_DATA:
-        rows = _BENCHMARKS[name]()
-        return [asdict(row) for row in rows], _table(name, rows)
-    if data is None:
-        fail(f"{name}: needs --data, the folder of the evaluation streams")
-    try:
-        found = _ON_DATA[name](data)
-    except ConfigurationError as error:
-        fail(str(error))
-    return [asdict(row) for row in found], eviction_table(found)
-
-
-def _table(name: str, rows: list[Row]) -> Table:
+def _show(name: str, rows: list[Row]) -> None:
     table = Table(title=name, title_justify="left")
     for column in ("what", "p50 \u00b5s", "p99 \u00b5s", "ratio", "bar"):
         table.add_column(column, justify="left" if column in {"what", "bar"} else "right")
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}x"
         table.add_row(row.name, f"{row.p50_us:.1f}", f"{row.p99_us:.1f}", ratio, row.bar)
-    return table
+    Console().print(table)
