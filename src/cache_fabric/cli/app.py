@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cache_fabric.cli import answers, bench, contexts, demo, doctor, reindex, stats
+from cache_fabric.cli import answers, bench, contexts, demo, doctor, reindex, stats, tune
 
 __all__ = ["main"]
 
@@ -19,6 +19,7 @@ app.command()(demo.demo)
 app.command()(stats.stats)
 app.command()(doctor.doctor)
 app.command()(reindex.reindex)
+app.command()(tune.tune)
 app.add_typer(bench.app, name="bench")
 app.add_typer(answers.app, name="answers")
 app.add_typer(contexts.app, name="contexts")
