@@ -9,10 +9,12 @@ import pytest
 
 from cache_fabric.bench.quality.campaign import Plan, Result, run_all, run_task, tasks
 from cache_fabric.bench.quality.contenders import CONTENDERS
+from cache_fabric.bench.quality.fabric_run import run_fabric
 from cache_fabric.bench.quality.streams import StreamFile, find_streams
 from cache_fabric.bench.quality.summary import summarise
 from cache_fabric.bench.quality.vectors import embed_stream
 from cache_fabric.errors import ConfigurationError
+from cache_fabric.policy import Threshold
 from evaluation import DATA, ROWS, needs_data, write_data
 
 HERE = [name for name in CONTENDERS if CONTENDERS[name].absent() is None]
@@ -89,6 +91,14 @@ def test_tenants_share_nothing(tmp_path: Path) -> None:
     (file,) = find_streams(write_data(tmp_path / "data", {"two": rows}))
     for result in run(file, "exact", "threshold", "static"):
         assert result.figures["hit_rate"] == 0.5
+
+
+def test_a_text_without_a_vector_is_a_miss(file: StreamFile) -> None:
+    stream = file.read()
+    vectors = embed_stream("wordllama", stream.texts)
+    vectors[2] = 0.0
+    decisions = run_fabric(stream, vectors, Threshold(), embedder="wordllama")
+    assert [decision["hit"] for decision in decisions] == [0, 1, 0, 0, 1, 0]
 
 
 def test_processes_find_what_one_process_finds(file: StreamFile) -> None:

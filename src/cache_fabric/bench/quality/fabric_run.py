@@ -61,7 +61,8 @@ async def _run(
                 decision["hit"] = 0
             decisions.append(decision)
             if isinstance(result, Miss):
-                _undisturbed(result)
+                if vectors[row].any():
+                    _undisturbed(result)
                 row_of[await fabric.store(result.ticket, stream.answers[row])] = row
                 # Nothing in memory ever waits, so the queue needs a turn of the loop to drain.
                 await fabric.flush()
