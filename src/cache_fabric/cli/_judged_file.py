@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cache_fabric.bench.quality.vectors import embed_stream
 from cache_fabric.errors import ConfigurationError, ValidationError
 from cache_fabric.guard import compare
 from cache_fabric.policy.calibration import Score
@@ -91,6 +90,8 @@ def _pair(number: int, line: str) -> tuple[str, str, bool]:
 
 
 def _judged(pairs: Sequence[tuple[str, str, bool]], embedder: str) -> list[Judged]:
+    from cache_fabric.bench.quality.vectors import embed_stream  # numpy, which few commands need
+
     texts = list(dict.fromkeys(itertools.chain.from_iterable(pair[:2] for pair in pairs)))
     vectors = embed_stream(embedder, texts)
     row = {text: number for number, text in enumerate(texts)}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib.util
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -40,29 +38,31 @@ def run_gptcache(
 
     row_of = {text: row for row, text in enumerate(texts)}
     decisions: list[dict[str, Any]] = []
-    # GPTCache writes its index once more when the process ends, so its folder must outlive it.
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    cache = Cache()
-    cache.init(
-        pre_embedding_func=get_prompt,
-        embedding_func=lambda text, **_: vectors[row_of[text]],
-        data_manager=manager_factory(
+    with tempfile.TemporaryDirectory() as folder:
+        manager = manager_factory(
             "sqlite,faiss",
             data_dir=folder,
             max_size=len(texts) + 1,
             vector_params={"dimension": vectors.shape[1]},
-        ),
-        similarity_evaluation=SearchDistanceEvaluation(),
-    )
-    for row, text in enumerate(texts):
-        started = time.perf_counter()
-        found = get(text, cache_obj=cache)
-        decision: dict[str, Any] = {"i": row, "ms": 1e3 * (time.perf_counter() - started)}
-        decisions.append(decision | ({"hit": 0} if found is None else _served(found)))
-        if found is None:
-            put(text, str(row), cache_obj=cache)
-        tick(1)
+        )
+        cache = Cache()
+        cache.init(
+            pre_embedding_func=get_prompt,
+            embedding_func=lambda text, **_: vectors[row_of[text]],
+            data_manager=manager,
+            similarity_evaluation=SearchDistanceEvaluation(),
+        )
+        for row, text in enumerate(texts):
+            started = time.perf_counter()
+            found = get(text, cache_obj=cache)
+            decision: dict[str, Any] = {"i": row, "ms": 1e3 * (time.perf_counter() - started)}
+            decisions.append(decision | ({"hit": 0} if found is None else _served(found)))
+            if found is None:
+                put(text, str(row), cache_obj=cache)
+            tick(1)
+        manager.close()
+        # GPTCache closes it once more when the process ends, and its folder is gone by then.
+        manager.close = lambda: None
     return decisions
 
 
