@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "Result", "Task", "run_all", "tasks"]
 
 _TICK = 200  # rows between two reports of progress
+_PATIENCE = 0.5  # seconds between two looks at them
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -117,9 +118,8 @@ def run_all(
             yield from run_task(task, done)
         return
     context = multiprocessing.get_context("spawn")
-    rows: SimpleQueue[int] = (
-        context.SimpleQueue()
-    )  # writes at once: no row is told after its result
+    # It writes at once, so that no row is told after its task's result.
+    rows: SimpleQueue[int] = context.SimpleQueue()
     with (
         _one_thread_each(),
         ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(rows,)) as pool,
@@ -133,14 +133,11 @@ def _gather(
     left = set(waiting)
     try:
         while left:
-            try:
-                finished = next(as_completed(left, timeout=0.5))
-                left.discard(finished)
-                yield from finished.result()
-            except TimeoutError:
-                pass
+            finished, left = wait(left, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
             while not rows.empty():
                 done(rows.get())
+            for future in finished:
+                yield from future.result()
     finally:
         for future in left:
             future.cancel()
