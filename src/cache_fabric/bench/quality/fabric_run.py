@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from cache_fabric.bench.quality.streams import Stream
     from cache_fabric.embedders.base import Matrix
 
-__all__ = ["run_fabric"]
+__all__ = ["PATIENT", "run_fabric"]
 
 _MODEL = "simulated"
 # A busy machine must not turn a decision into a timeout.
-_PATIENT = FabricConfig(exact_timeout=60.0, semantic_timeout=60.0, queue_entries=1_000_000)
+PATIENT = FabricConfig(exact_timeout=60.0, semantic_timeout=60.0, queue_entries=1_000_000)
 
 
 def run_fabric(
@@ -41,7 +41,7 @@ async def _run(
     stream: Stream, vectors: Matrix, policy: Policy, embedder: str, tick: Callable[[int], None]
 ) -> list[dict[str, Any]]:
     known = KnownEmbedder(make_embedder(embedder), stream.texts, vectors)
-    fabric = create_cache_fabric("memory", embedder=known, policy=policy, config=_PATIENT)
+    fabric = create_cache_fabric("memory", embedder=known, policy=policy, config=PATIENT)
     row_of: dict[str | None, int] = {}
     decisions: list[dict[str, Any]] = []
     async with fabric:

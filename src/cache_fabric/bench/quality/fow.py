@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cache_fabric.bench.quality.fabric_run import PATIENT
 from cache_fabric.bench.quality.vectors import embed_stream
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.factory import create_cache_fabric
@@ -59,7 +60,22 @@ def through_decision(
     Raises:
         ConfigurationError: The ``fow-cache`` package is not installed.
     """
-    return _evaluated(name, check, threshold, max_wrong)
+    report = _package().evaluate(check, threshold=threshold)
+    served: dict[str, tuple[int, int]] = {}
+    kinds = {item["id"]: item["category"] for item in _package().load_questions()}
+    for result in report.results:
+        yes, count = served.get(kinds[result.id], (0, 0))
+        served[kinds[result.id]] = (yes + int(result.served), count + 1)
+    short = _short(served)
+    if not report.passes(max_wrong):
+        short.append(f"wrong {100 * report.wrong_rate:.1f} % over {100 * max_wrong:g} %")
+    return FowResult(
+        name=name,
+        served=served,
+        hit_rate=report.hit_rate,
+        wrong_rate=report.wrong_rate,
+        short=short,
+    )
 
 
 def through_langchain(name: str, policy: Policy, *, max_wrong: float = 0.05) -> FowResult:
@@ -69,9 +85,9 @@ def through_langchain(name: str, policy: Policy, *, max_wrong: float = 0.05) -> 
     _package()
     from fow_cache.adapters import langchain_check
 
-    fabric = create_cache_fabric("memory", policy=policy)
+    fabric = create_cache_fabric("memory", policy=policy, config=PATIENT)
     with fabric.sync:
-        return _evaluated(name, langchain_check(FabricCache(fabric)), 0.5, max_wrong)
+        return through_decision(name, langchain_check(FabricCache(fabric)), max_wrong=max_wrong)
 
 
 def policy_check(policy: Policy, similarity: Callable[[str, str], float]) -> Check:
@@ -99,25 +115,6 @@ def _package() -> Any:
             "fow-cache is not installed: pip install fow-cache (its pairs are not ours to ship)"
         ) from error
     return fow_cache
-
-
-def _evaluated(name: str, check: Check, threshold: float, max_wrong: float) -> FowResult:
-    report = _package().evaluate(check, threshold=threshold)
-    served: dict[str, tuple[int, int]] = {}
-    kinds = {item["id"]: item["category"] for item in _package().load_questions()}
-    for result in report.results:
-        yes, count = served.get(kinds[result.id], (0, 0))
-        served[kinds[result.id]] = (yes + int(result.served), count + 1)
-    short = _short(served)
-    if not report.passes(max_wrong):
-        short.append(f"wrong {100 * report.wrong_rate:.1f} % over {100 * max_wrong:g} %")
-    return FowResult(
-        name=name,
-        served=served,
-        hit_rate=report.hit_rate,
-        wrong_rate=report.wrong_rate,
-        short=short,
-    )
 
 
 def _short(served: Mapping[str, tuple[int, int]]) -> list[str]:
