@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import importlib.util
 import itertools
-import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import msgspec
 
 from cache_fabric.errors import ConfigurationError
 
@@ -96,7 +97,7 @@ class Scorer:
         with tempfile.TemporaryDirectory() as folder:
             paths = [Path(folder, f"{number}.jsonl") for number in range(len(tables))]
             for path, table in zip(paths, tables, strict=True):
-                path.write_text("".join(json.dumps(row) + "\n" for row in table), "utf-8")
+                path.write_bytes(b"\n".join(map(msgspec.json.encode, table)))
             found: dict[str, Any] = getattr(_loaded(self.path), kind)(*map(str, paths))
         return found
 
