@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,7 +19,9 @@ _COLUMNS = ("hits", "error", "worst", "wrong", "exact", "para", "p50", "p99")
 _UNKNOWN = "\u2013"
 
 
-def show_rows(rows: Sequence[Row], embedding_ms: float, console: Console) -> None:
+def show_rows(
+    rows: Sequence[Row], embedding_ms: float, about: Mapping[str, str], console: Console
+) -> None:
     """Print one table a stream; shares in percent, times in milliseconds."""
     for stream in dict.fromkeys(row.stream for row in rows):
         table = Table(title=stream, title_justify="left")
@@ -43,6 +45,8 @@ def show_rows(rows: Sequence[Row], embedding_ms: float, console: Console) -> Non
         " search is shared.",
         style="dim",
     )
+    for name, words in about.items():
+        console.print(f"{name}: {words}", style="dim")
 
 
 def _cells(row: Row) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json as json_module
 import platform
 import time
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["quality"]
 
+Show = Callable[[Console], None]
 _ALL = "all"
 
 
@@ -51,17 +53,19 @@ def quality(
     quiet = json == "-"
     try:
         if pairs:
-            report = _pairs(data, quiet=quiet)
+            report, show = _pairs(data, quiet=quiet)
         else:
             plan = _plan(data, streams, contenders, deltas, flip, seeds, requests, embedder)
-            report = _streams(plan, jobs, plots, quiet=quiet)
+            report, show = _streams(plan, jobs, plots, quiet=quiet)
     except CacheFabricError as error:
         fail(str(error))
     if quiet:
         print_json(report)
-    elif json is not None:
+        return
+    if json is not None:  # before the table, whose reader may have gone
         Path(json).parent.mkdir(parents=True, exist_ok=True)
         Path(json).write_text(json_module.dumps(report, indent=1))
+    show(Console())
 
 
 def _plan(
@@ -87,7 +91,9 @@ def _plan(
     )
 
 
-def _streams(plan: Plan, jobs: int, plots: Path | None, *, quiet: bool) -> dict[str, Any]:
+def _streams(
+    plan: Plan, jobs: int, plots: Path | None, *, quiet: bool
+) -> tuple[dict[str, Any], Show]:
     from cache_fabric.bench.quality.campaign import run_all, tasks
     from cache_fabric.bench.quality.contenders import CONTENDERS
     from cache_fabric.bench.quality.plots import new_figure, plot_all
@@ -103,25 +109,23 @@ def _streams(plan: Plan, jobs: int, plots: Path | None, *, quiet: bool) -> dict[
     with _progress(sum(rows_of[task.stream] for task in work), quiet=quiet) as advance:
         results = list(run_all(work, jobs, advance))
     rows = summarise(results, plan.deltas)
-    if not quiet:
-        show_rows(rows, embedding, Console())
-        for name in plan.contenders:
-            typer.echo(f"{name}: {CONTENDERS[name].about}")
     if plots is not None:
         for path in plot_all(results, plan.deltas[0], plots):
             typer.echo(f"wrote {path}", err=True)
-    return {
+    about = {name: CONTENDERS[name].about for name in plan.contenders}
+    report = {
         "python": platform.python_version(),
         "seconds": time.perf_counter() - started,
         "embedder": plan.embedder,
         "embedding_ms_p50": embedding,
-        "contenders": {name: CONTENDERS[name].about for name in plan.contenders},
+        "contenders": about,
         "rows": [asdict(row) for row in rows],
         "results": [asdict(result) for result in results],
     }
+    return report, functools.partial(show_rows, rows, embedding, about)
 
 
-def _pairs(data: Path, *, quiet: bool) -> dict[str, Any]:
+def _pairs(data: Path, *, quiet: bool) -> tuple[dict[str, Any], Show]:
     from cache_fabric.bench.quality.pairs import SCORERS, run_pairs
     from cache_fabric.bench.quality.streams import find_pairs, find_scorer
 
@@ -129,9 +133,8 @@ def _pairs(data: Path, *, quiet: bool) -> dict[str, Any]:
     rows = list(scorer.rows(find_pairs(data)))
     with _progress(len(SCORERS) * len(rows), quiet=quiet) as advance:
         results = run_pairs(rows, scorer, SCORERS, advance)
-    if not quiet:
-        show_pairs(results, Console())
-    return {"python": platform.python_version(), "pairs": [asdict(each) for each in results]}
+    report = {"python": platform.python_version(), "pairs": [asdict(each) for each in results]}
+    return report, functools.partial(show_pairs, results)
 
 
 @contextmanager
