@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache_fabric.errors import ConfigurationError, ValidationError
-from cache_fabric.policy.calibration import calibration_error, hits_against_errors, reliability
 from cache_fabric.policy.intervals import upper_share
 from cache_fabric.policy.judged import Judged, dump_judged, load_judged
 from cache_fabric.policy.proposal import (
@@ -20,6 +19,7 @@ from cache_fabric.policy.proposal import (
     encode_proposal,
     propose,
 )
+from cache_fabric.policy.reliability import calibration_error, hits_against_errors, reliability
 from cache_fabric.tuned import read_proposal, write_proposal
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from cache_fabric.errors import ConfigurationError, ValidationError
 from cache_fabric.guard import compare
-from cache_fabric.policy.calibration import Score
 from cache_fabric.policy.judged import Judged, load_judged
+from cache_fabric.policy.reliability import Score
 
 __all__ = ["Evidence", "read_evidence"]
 

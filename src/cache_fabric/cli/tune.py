@@ -17,7 +17,8 @@ from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
 from cache_fabric.cli._judged_file import Evidence, read_evidence
 from cache_fabric.errors import CacheFabricError, ConfigurationError
 from cache_fabric.factory import DEFAULT_PATH, PRESETS
-from cache_fabric.policy.calibration import (
+from cache_fabric.policy.proposal import Proposal, propose
+from cache_fabric.policy.reliability import (
     Bin,
     Point,
     Score,
@@ -25,7 +26,6 @@ from cache_fabric.policy.calibration import (
     hits_against_errors,
     reliability,
 )
-from cache_fabric.policy.proposal import Proposal, propose
 from cache_fabric.tuned import write_proposal
 
 __all__ = ["tune"]

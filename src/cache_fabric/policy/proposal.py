@@ -17,8 +17,8 @@ from typing import Literal
 import msgspec
 
 from cache_fabric.errors import ConfigurationError
-from cache_fabric.policy.calibration import Point, Score, hits_against_errors
 from cache_fabric.policy.judged import Judged
+from cache_fabric.policy.reliability import Point, Score, hits_against_errors
 
 __all__ = ["Proposal", "decode_proposal", "encode_proposal", "propose"]
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from cache_fabric.bench.quality.contenders import CONTENDERS, Entered, Round
 from cache_fabric.bench.quality.streams import Stream, StreamFile
 from cache_fabric.bench.quality.vectors import embed_stream
-from cache_fabric.policy.calibration import reliability
 from cache_fabric.policy.judged import Judged
+from cache_fabric.policy.reliability import reliability
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
