@@ -6,33 +6,28 @@ served, `codec` what an entry is. The engine runs on the fabric's home loop and 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
 
 from cache_fabric import codec
-from cache_fabric.capacity import Capacity
 from cache_fabric.config import FabricConfig
-from cache_fabric.exact_tier import ANSWERS, ExactTier
+from cache_fabric.exact_tier import ANSWERS
 from cache_fabric.freshness import is_fresh, is_within, longest_window
-from cache_fabric.hot_tier import HotTier
-from cache_fabric.instrumentation.events import Event, StoreEvent
+from cache_fabric.instrumentation.events import Event
+from cache_fabric.kept_answers import KeptAnswers
 from cache_fabric.paraphrases import Paraphrases
-from cache_fabric.part import Degraded, Part
+from cache_fabric.part import Degraded
 from cache_fabric.policy.base import Policy, Serve
 from cache_fabric.selector import Retirements, Selector
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.single_flight import Role, SingleFlight
-from cache_fabric.stores.base import Store, Write
+from cache_fabric.stores.base import Store
 from cache_fabric.types import CacheEntry, Candidate, Hit, Miss, Neighbor, Ticket
-from cache_fabric.write_behind import PendingWrite, WriteBehind
+from cache_fabric.write_behind import PendingWrite
 
 __all__ = ["Engine"]
 
-_PATIENCE = 10.0  # seconds for work that no model call waits for
-_STORE_OPEN_TIMEOUT = 1.0
 _log = logging.getLogger("cache_fabric")
 
 
@@ -56,30 +51,16 @@ class Engine:
         config: FabricConfig,
         emit: Callable[[Event], None],
     ) -> None:
-        # A store only has to connect; weights and SDKs take longer to load.
-        self.store = Part(
-            "store", store.open, open_timeout=min(config.open_timeout, _STORE_OPEN_TIMEOUT)
-        )
+        self.kept = KeptAnswers(store, semantic, config=config, emit=emit)
+        self.store, self.exact = self.kept.store, self.kept.exact
+        self.hot, self.queue, self.capacity = self.kept.hot, self.kept.queue, self.kept.capacity
         self.semantic = semantic
-        self.hot = HotTier(config.hot_entries, config.hot_bytes)
         self.flights = SingleFlight(config.flight_timeout)
-        self.queue = WriteBehind(
-            self._write,
-            self._dropped,
-            max_entries=config.queue_entries,
-            max_bytes=config.queue_bytes,
-        )
-        self.exact = ExactTier(self.hot, self.queue, self.store, store, self.retire, config)
         self.retirements = Retirements()
         self._paraphrases = Paraphrases(self.flights, self.exact, config)
-        self.capacity = Capacity(
-            self.store, store, ANSWERS, self.exact.read, self._delete, emit, config
-        )
         self._records = store
         self._policy = policy
         self._config = config
-        self._emit = emit
-        self._background: set[asyncio.Task[None]] = set()
 
     async def lookup(self, ticket: Ticket) -> Hit | Miss:
         """Return a hit, or a miss whose ticket may answer for others too; never raises."""
@@ -169,7 +150,7 @@ class Engine:
     async def search(self, query: str, limit: int) -> list[Candidate]:
         """Return the entries nearest to a text over all partitions, nearest first."""
         neighbors = await self.semantic.search(query, limit)
-        data = await self.store.demand(lambda: self._fetch(neighbors))
+        data = await self.store.demand(lambda: self.kept.fetch([n.id for n in neighbors]))
         return self._candidates(neighbors, data, None)
 
     async def clear(self) -> int:
@@ -231,7 +212,11 @@ class Engine:
         )
         floor = self._policy_of(ticket).floor
         near = [n for n in neighbors if n.similarity >= floor]
-        data = await self.store.attempt(lambda: self._fetch(near), _left(deadline)) if near else []
+        if not near:
+            return []
+        data = await self.store.attempt(
+            lambda: self.kept.fetch([n.id for n in near]), _left(deadline)
+        )
         return self._candidates(near, data, ticket.keys.partition)
 
     def _candidates(
@@ -246,51 +231,8 @@ class Engine:
             elif is_fresh(entry, now) and partition in (None, entry.partition):
                 found.append(Candidate(entry, neighbor.similarity))
         if gone:
-            self.retire(gone)
+            self.kept.retire(gone)
         return found
-
-    async def _fetch(self, neighbors: Sequence[Neighbor]) -> list[bytes | None]:
-        missing = [n.id for n in neighbors if self.queue.get(n.id) is None]
-        stored = await self._records.get_many([ANSWERS + key for key in missing]) if missing else []
-        from_store = dict(zip(missing, stored, strict=True))
-        return [self.queue.get(n.id) or from_store.get(n.id) for n in neighbors]
-
-    async def _write(self, batch: Sequence[PendingWrite]) -> None:
-        """Write the store first, the index second; the other place that fails open."""
-        batch = await self.capacity.make_room(batch)
-        writes = [Write(ANSWERS + item.key, item.data, item.ttl) for item in batch]
-        try:
-            await self.store.attempt(lambda: self._records.set_many(writes), _PATIENCE)
-        except Degraded:
-            self.capacity.failed(batch)
-            raise
-        asked = [item for item in batch if item.question is not None]
-        if not asked:
-            return
-        try:
-            await self.semantic.add(asked, _PATIENCE)
-        except Degraded as fault:
-            for item in asked:
-                self._dropped(item, f"{fault}: kept for exact hits only")
-
-    def _dropped(self, item: PendingWrite, reason: str) -> None:
-        self._emit(StoreEvent(outcome="dropped", model=item.model, reason=reason))
-
-    def retire(self, keys: Sequence[str]) -> None:
-        """Delete entries in the background; a fault only leaves them to be found again."""
-        task = asyncio.get_running_loop().create_task(self._delete(keys))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _delete(self, keys: Sequence[str]) -> None:
-        self.capacity.forget(keys)
-        with contextlib.suppress(Degraded):
-            await self.store.attempt(
-                lambda: self._records.delete([ANSWERS + key for key in keys]), _PATIENCE
-            )
-            await self.semantic.remove(keys, _PATIENCE)
-        # What waits to be written is newer than what was deleted.
-        self.hot.discard(key for key in keys if self.queue.get(key) is None)
 
 
 def _left(deadline: float) -> float:

@@ -11,7 +11,6 @@ until then serves from it for at most ``hot_ttl`` seconds.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 import secrets
 import time
@@ -23,7 +22,6 @@ from cache_fabric.engine import Engine
 from cache_fabric.errors import ValidationError
 from cache_fabric.exact_tier import ANSWERS
 from cache_fabric.live_contexts import LiveContexts
-from cache_fabric.part import Degraded
 from cache_fabric.records import ContextChange, Invalidation, Resync, Retired
 from cache_fabric.selector import Selector
 from cache_fabric.stores.base import Store
@@ -33,7 +31,6 @@ __all__ = ["Invalidations"]
 
 _BATCH = 500
 _MOST_TOLD = 1_000  # keys in one note of the change log
-_PATIENCE = 10.0  # seconds for the index
 _STEP = 64  # envelopes read between two turns of the loop: about a millisecond
 
 
@@ -105,8 +102,7 @@ class Invalidations:
             await self._records.delete([ANSWERS + key for key in batch])
             self._engine.hot.discard(batch)
             self._engine.capacity.forget(batch)
-            with contextlib.suppress(Degraded):
-                await self._engine.semantic.remove(batch, _PATIENCE)
+            await self._engine.kept.unindex(batch)
 
     async def _cool(self, selector: Selector) -> None:
         """Take out of the hot tier what the store could not name."""

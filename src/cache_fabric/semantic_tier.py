@@ -41,6 +41,11 @@ class SemanticTier:
         """Identity of the embedder; part of every partition."""
         return self._embedder.identity
 
+    @property
+    def is_open(self) -> bool:
+        """True once embedder and index have been opened."""
+        return self._searching.is_open
+
     async def open(self) -> None:
         """Open embedder and index; raises what stands in the way."""
         await self._searching.open()
@@ -115,9 +120,8 @@ class SemanticTier:
         await self._searching.demand(lambda: self._index.upsert(rows))
 
     async def remove(self, ids: Sequence[str], seconds: float) -> None:
-        """Take entries out of the index, if it was ever opened; raises `Degraded`."""
-        if self._searching.is_open:
-            await self._searching.attempt(lambda: self._index.delete(ids), seconds)
+        """Take entries out of the index; raises `Degraded`."""
+        await self._searching.attempt(lambda: self._index.delete(ids), seconds)
 
     async def embed(self, texts: Sequence[str]) -> Matrix:
         """Return one unit vector a text; raises `BackendError`."""

@@ -1,0 +1,115 @@
+"""The answers that are kept: written to store and index, read from there, deleted everywhere.
+
+The store is written first and the index second, and deleted from in the same order, so that a
+crash in between leaves at worst a vector of nothing, which is removed on sight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+
+from cache_fabric.capacity import Capacity
+from cache_fabric.config import FabricConfig
+from cache_fabric.exact_tier import ANSWERS, ExactTier
+from cache_fabric.hot_tier import HotTier
+from cache_fabric.instrumentation.events import Event, StoreEvent
+from cache_fabric.part import Degraded, Part
+from cache_fabric.semantic_tier import SemanticTier
+from cache_fabric.stores.base import Store, Write
+from cache_fabric.write_behind import PendingWrite, WriteBehind
+
+__all__ = ["KeptAnswers"]
+
+_PATIENCE = 10.0  # seconds for work that no model call waits for
+_STORE_OPEN_TIMEOUT = 1.0
+
+
+class KeptAnswers:
+    """Hot tier, write queue, store and index, kept in step; lives on the home loop.
+
+    Args:
+        records: Holds the entries; the authority.
+        semantic: Finds entries by meaning.
+        config: Limits and budgets.
+        emit: Hears of answers that are lost or leave.
+    """
+
+    def __init__(
+        self,
+        records: Store,
+        semantic: SemanticTier,
+        *,
+        config: FabricConfig,
+        emit: Callable[[Event], None],
+    ) -> None:
+        # A store only has to connect; weights and SDKs take longer to load.
+        self.store = Part(
+            "store", records.open, open_timeout=min(config.open_timeout, _STORE_OPEN_TIMEOUT)
+        )
+        self.hot = HotTier(config.hot_entries, config.hot_bytes)
+        self.queue = WriteBehind(
+            self._write,
+            self._dropped,
+            max_entries=config.queue_entries,
+            max_bytes=config.queue_bytes,
+        )
+        self.exact = ExactTier(self.hot, self.queue, self.store, records, self.retire, config)
+        self.capacity = Capacity(
+            self.store, records, ANSWERS, self.exact.read, self._delete, emit, config
+        )
+        self._records = records
+        self._semantic = semantic
+        self._emit = emit
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the envelopes of the keys, those that wait to be written as well."""
+        missing = [key for key in keys if self.queue.get(key) is None]
+        stored = await self._records.get_many([ANSWERS + key for key in missing]) if missing else []
+        from_store = dict(zip(missing, stored, strict=True))
+        return [self.queue.get(key) or from_store.get(key) for key in keys]
+
+    def retire(self, keys: Sequence[str]) -> None:
+        """Delete entries in the background; a fault only leaves them to be found again."""
+        task = asyncio.get_running_loop().create_task(self._delete(keys))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def unindex(self, keys: Sequence[str]) -> None:
+        """Take entries out of the index; fails open."""
+        if self._semantic.is_open:
+            with contextlib.suppress(Degraded):
+                await self._semantic.remove(keys, _PATIENCE)
+
+    async def _write(self, batch: Sequence[PendingWrite]) -> None:
+        """Write the store first, the index second; the other place that fails open."""
+        batch = await self.capacity.make_room(batch)
+        writes = [Write(ANSWERS + item.key, item.data, item.ttl) for item in batch]
+        try:
+            await self.store.attempt(lambda: self._records.set_many(writes), _PATIENCE)
+        except Degraded:
+            self.capacity.failed(batch)
+            raise
+        asked = [item for item in batch if item.question is not None]
+        if not asked:
+            return
+        try:
+            await self._semantic.add(asked, _PATIENCE)
+        except Degraded as fault:
+            for item in asked:
+                self._dropped(item, f"{fault}: kept for exact hits only")
+
+    def _dropped(self, item: PendingWrite, reason: str) -> None:
+        self._emit(StoreEvent(outcome="dropped", model=item.model, reason=reason))
+
+    async def _delete(self, keys: Sequence[str]) -> None:
+        self.capacity.forget(keys)
+        with contextlib.suppress(Degraded):
+            await self.store.attempt(
+                lambda: self._records.delete([ANSWERS + key for key in keys]), _PATIENCE
+            )
+            await self.unindex(keys)
+        # What waits to be written is newer than what was deleted.
+        self.hot.discard(key for key in keys if self.queue.get(key) is None)
