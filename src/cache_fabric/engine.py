@@ -51,7 +51,7 @@ class Engine:
         config: FabricConfig,
         emit: Callable[[Event], None],
     ) -> None:
-        self.kept = KeptAnswers(store, semantic, config=config, emit=emit)
+        self.kept = KeptAnswers(store, semantic, indexed=policy.semantic, config=config, emit=emit)
         self.store, self.exact = self.kept.store, self.kept.exact
         self.hot, self.queue, self.capacity = self.kept.hot, self.kept.queue, self.kept.capacity
         self.semantic = semantic

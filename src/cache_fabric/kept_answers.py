@@ -32,6 +32,7 @@ class KeptAnswers:
     Args:
         records: Holds the entries; the authority.
         semantic: Finds entries by meaning.
+        indexed: Whether the fabric's policy looks for answers by meaning.
         config: Limits and budgets.
         emit: Hears of answers that are lost or leave.
     """
@@ -41,6 +42,7 @@ class KeptAnswers:
         records: Store,
         semantic: SemanticTier,
         *,
+        indexed: bool,
         config: FabricConfig,
         emit: Callable[[Event], None],
     ) -> None:
@@ -61,6 +63,7 @@ class KeptAnswers:
         )
         self._records = records
         self._semantic = semantic
+        self._indexed = indexed
         self._emit = emit
         self._background: set[asyncio.Task[None]] = set()
 
@@ -79,7 +82,7 @@ class KeptAnswers:
 
     async def unindex(self, keys: Sequence[str]) -> None:
         """Take entries out of the index; fails open."""
-        if self._semantic.is_open:
+        if self._indexed or self._semantic.is_open:
             with contextlib.suppress(Degraded):
                 await self._semantic.remove(keys, _PATIENCE)
 
