@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cache_fabric.config import FabricConfig
 from cache_fabric.embedders.base import Embedder, unit_rows
+from cache_fabric.freshness import longest_window
 from cache_fabric.indexes.base import VectorIndex, VectorItem
 from cache_fabric.part import Part
 from cache_fabric.types import CacheEntry, Neighbor
@@ -26,12 +27,13 @@ class SemanticTier:
     Args:
         index: Holds vectors and opaque ids.
         embedder: Its size is learned from one probe when it is opened.
-        config: Time to open.
+        config: Time to open, and how long stale answers are of use.
     """
 
     def __init__(self, index: VectorIndex, embedder: Embedder, config: FabricConfig) -> None:
         self._index = index
         self._embedder = embedder
+        self._config = config
         self._dimension: int | None = None
         self._embedding = Part("embedder", self._open_embedder, open_timeout=config.open_timeout)
         self._searching = Part("index", self._open_index, open_timeout=config.open_timeout)
@@ -107,13 +109,14 @@ class SemanticTier:
     async def add_entries(self, entries: Sequence[CacheEntry]) -> None:
         """Index entries that have a question, embedding each; raises `BackendError`."""
         vectors = await self.embed([entry.question or "" for entry in entries])
-        now = time.time()
+        # As long as the entry itself is kept, which is past its expiry.
+        now, window = time.time(), longest_window(self._config)
         rows = [
             VectorItem(
                 entry.exact,
                 entry.partition,
                 vector,
-                None if entry.expires is None else entry.expires - now,
+                None if entry.expires is None else entry.expires + window - now,
             )
             for entry, vector in zip(entries, vectors, strict=True)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from cache_fabric import CacheFabric, CacheRequest, FabricConfig, Hit, create_ca
 from cache_fabric.errors import BackendError, ConfigurationError
 from cache_fabric.reindex import Reindexed
 from cache_fabric.stores.base import Write
+from cache_fabric.types import Neighbor
+from fabric.conftest import Clock
 
 PATIENT = FabricConfig(exact_timeout=30, semantic_timeout=30, open_timeout=30)
 
@@ -24,6 +27,13 @@ async def fill(fabric: CacheFabric, count: int = 1) -> None:
     for number in range(count):
         await fabric.get_or_call(request(f"How do I return item {number}?"), lambda: "By post.")
     await fabric.flush()
+
+
+async def near(fabric: CacheFabric) -> list[Neighbor]:
+    """What the index holds near the first question."""
+    return await fabric._run(
+        lambda life: life.engine.semantic.search("How do I return item 0?", 10)
+    )
 
 
 @pytest.fixture
@@ -65,6 +75,21 @@ async def test_the_vectors_can_move_to_another_kind_of_index(kept: Path) -> None
     async with local(kept, index="resident") as fabric:
         hit = await fabric.lookup(request("How can I return item 0?"))
     assert isinstance(hit, Hit)
+
+
+async def test_an_answer_that_is_stale_keeps_its_vector_while_it_is_of_use(
+    tmp_path: Path, clock: Clock
+) -> None:
+    config = dataclasses.replace(PATIENT, ttl=10, ttl_jitter=0, stale_if_error=100)
+    async with create_cache_fabric(
+        "local", path=tmp_path, index="resident", config=config
+    ) as fabric:
+        await fill(fabric)
+        clock.now += 50
+        assert await fabric.reindex() == Reindexed(1, 1, 0, 0, 0)
+        assert len(await near(fabric)) == 1
+        clock.now += 61
+        assert await near(fabric) == []
 
 
 async def test_vectors_of_nothing_are_dropped(fabric: CacheFabric) -> None:
