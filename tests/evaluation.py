@@ -1,4 +1,8 @@
-"""A tiny evaluation folder of the test's own, with a scorer that speaks as the real one does."""
+"""The evaluation data, where it is at hand, and a tiny folder of the test's own in its place.
+
+The data is no part of the repository: ``EVALUATION_DATA`` names its folder. (No name of ours, which
+would be read as a setting of a fabric.) The tiny folder's scorer speaks as the real one does.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,10 @@ import pytest
 
 __all__ = ["DATA", "ROWS", "needs_data", "write_data"]
 
-DATA = Path(os.environ.get("CACHE_FABRIC_EVALUATION_DATA", "evaluation-data"))
+DATA = Path(os.environ.get("EVALUATION_DATA", "evaluation-data"))
 needs_data = pytest.mark.skipif(
     not (DATA / "score.py").is_file(),
-    reason="the evaluation data is not here: set CACHE_FABRIC_EVALUATION_DATA to its folder",
+    reason="the evaluation data is not here: set EVALUATION_DATA to its folder",
 )
 
 _SCORER = """

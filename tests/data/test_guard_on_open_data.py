@@ -1,29 +1,21 @@
 """What the guard finds in the open evaluation pairs, and what it objects to in vain.
 
-The limits are what was measured (2026-11), rounded to the careful side. The data is no part of the
-repository: ``CACHE_FABRIC_DATA`` names its folder.
+The limits are what was measured (2026-11), rounded to the careful side.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cache_fabric.guard import Kind, Verdict, compare
+from evaluation import DATA, needs_data
 
-FOLDER = os.environ.get("CACHE_FABRIC_DATA", "")
-PAIRS = Path(FOLDER, "open", "pairs.jsonl.gz")
-
-pytestmark = pytest.mark.skipif(
-    not FOLDER or not PAIRS.is_file(),
-    reason="CACHE_FABRIC_DATA names no folder with open/pairs.jsonl.gz",
-)
+pytestmark = needs_data
 
 Judged = list[tuple[dict[str, Any], Verdict]]
 
@@ -67,7 +59,7 @@ PRECISE = [
 
 @pytest.fixture(scope="module")
 def judged() -> Judged:
-    with gzip.open(PAIRS, "rt", encoding="utf-8") as file:
+    with gzip.open(DATA / "open" / "pairs.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     return [(row, compare(row["text_a"], row["text_b"])) for row in rows if not row.get("optional")]
 
