@@ -75,6 +75,15 @@ def test_a_missing_folder_or_stream_is_named(tmp_path: Path) -> None:
         assert "data" in result.stderr
 
 
+def test_the_folder_above_the_streams_may_be_named(data: Path) -> None:
+    (data / "whole").mkdir()
+    (data / "whole" / "open").symlink_to(data)
+    file = data / f"stream_{STREAMS[0]}.jsonl.gz"
+    file.write_bytes(gzip.compress(b"{}\n"))
+    with pytest.raises(ConfigurationError, match=f"{file.name}: expected text and class"):
+        eviction(data / "whole")
+
+
 def test_a_line_without_text_is_named(data: Path) -> None:
     file = data / f"stream_{STREAMS[0]}.jsonl.gz"
     file.write_bytes(gzip.compress(b'{"class": "a"}\n'))

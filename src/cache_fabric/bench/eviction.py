@@ -79,14 +79,15 @@ class EvictionRow:
 
 
 def eviction(data: Path) -> list[EvictionRow]:
-    """Measure every policy on every stream of a folder.
+    """Measure every policy on every stream of a folder, or of its ``open`` folder.
 
     Raises:
         ConfigurationError: The folder lacks a stream, or a line of it cannot be read.
     """
     rows: list[EvictionRow] = []
+    folder = data / "open" if (data / "open").is_dir() else data
     for name in STREAMS:
-        asked = _read(data / f"stream_{name}.jsonl.gz")
+        asked = _read(folder / f"stream_{name}.jsonl.gz")
         for case in _cases(name):
             rows += _measure(asked, case)
     return rows
