@@ -18,6 +18,7 @@ from cache_fabric.cli._fabric import JsonOption
 from cache_fabric.cli.bench_eviction import eviction
 from cache_fabric.cli.bench_fow import fow
 from cache_fabric.cli.bench_quality import quality
+from cache_fabric.cli.bench_train import train
 
 __all__ = ["app"]
 
@@ -68,6 +69,7 @@ for _name in _BENCHMARKS:
 app.command()(eviction)
 app.command()(quality)
 app.command()(fow)
+app.command()(train)
 
 
 def _run(names: Sequence[str], out: Path, json: bool) -> None:
