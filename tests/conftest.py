@@ -71,10 +71,13 @@ def no_outside_connections() -> Iterator[None]:
 
 @pytest.fixture
 async def fabric() -> AsyncIterator[Any]:
-    """A fabric in memory with budgets that a busy test machine cannot exceed."""
-    from cache_fabric import FabricConfig, create_cache_fabric
+    """A fabric in memory with budgets that a busy test machine cannot exceed.
+
+    Its policy learns nothing, so that what a test asks first never decides what it is served next.
+    """
+    from cache_fabric import FabricConfig, Threshold, create_cache_fabric
 
     patient = FabricConfig(exact_timeout=30, semantic_timeout=30)
-    made = create_cache_fabric("memory", config=patient)
+    made = create_cache_fabric("memory", policy=Threshold(), config=patient)
     yield made
     await made.aclose()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cache_fabric.fabric import CacheFabric
     from cache_fabric.factory import create_cache_fabric, resolve_fabric_from_env
     from cache_fabric.options import CacheOptions
-    from cache_fabric.policy import ExactOnly, Threshold
+    from cache_fabric.policy import ExactOnly, Threshold, Verified
     from cache_fabric.types import Answer, Bypass, CacheRequest, ContextScope, Hit, Miss, Usage
 
 _HOMES = {
@@ -31,6 +31,7 @@ _HOMES = {
     "Hit": "types",
     "Miss": "types",
     "Threshold": "policy",
+    "Verified": "policy",
     "Usage": "types",
     "create_cache_fabric": "factory",
     "resolve_fabric_from_env": "factory",
@@ -50,6 +51,7 @@ __all__ = [
     "Miss",
     "Threshold",
     "Usage",
+    "Verified",
     "create_cache_fabric",
     "resolve_fabric_from_env",
 ]

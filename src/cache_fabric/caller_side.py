@@ -109,6 +109,8 @@ class CallerSide:
         ticket.lookup_seconds = time.monotonic() - ticket.started
         result = dataclasses.replace(result, seconds=ticket.lookup_seconds)
         self._emit(event_of(ticket, result))
+        if ticket.judged is None:
+            self._engine.learning.count(ticket.keys.family)
         if isinstance(result, Hit):
             ticket.closed = True
             self._engine.capacity.used(result.entry.exact)

@@ -64,7 +64,7 @@ class FabricConfig:
     semantic_timeout: float = 0.15
     open_timeout: float = 10.0
     flight_timeout: float = 30.0
-    candidates: int = 4
+    candidates: int = 16
     max_request_bytes: int = 256 * 1024
     max_entry_bytes: int = 1024 * 1024
     max_entries: int | None = 100_000

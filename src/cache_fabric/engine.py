@@ -16,6 +16,7 @@ from cache_fabric.exact_tier import ANSWERS
 from cache_fabric.freshness import is_fresh, is_within, longest_window
 from cache_fabric.instrumentation.events import Event
 from cache_fabric.kept_answers import KeptAnswers
+from cache_fabric.learning import Learning
 from cache_fabric.paraphrases import Paraphrases
 from cache_fabric.part import Degraded
 from cache_fabric.policy.base import Policy, Serve
@@ -57,7 +58,8 @@ class Engine:
         self.semantic = semantic
         self.flights = SingleFlight(config.flight_timeout)
         self.retirements = Retirements()
-        self._paraphrases = Paraphrases(self.flights, self.exact, config)
+        self.learning = Learning(semantic, emit)
+        self._paraphrases = Paraphrases(self.flights, self.exact, self.learning, config)
         self._records = store
         self._policy = policy
         self._config = config
@@ -118,6 +120,8 @@ class Engine:
         """Hand a fresh answer to its followers, and queue it for the store and the index."""
         if entry.latency is not None:
             self.flights.observe(entry.model, entry.latency)
+        if ticket is not None:
+            self.learning.settled(ticket, self._policy_of(ticket), entry)
         self.flights.settle(entry.exact, data)
         if ticket is not None and self.retirements.cover(entry, ticket.started):
             self.hot.discard([entry.exact])  # retired while the model was thinking
@@ -184,12 +188,14 @@ class Engine:
             candidates = await self._near(ticket, question)
         except Degraded as fault:
             return Miss(ticket=ticket, reason=str(fault), degraded=fault.part)
-        if not candidates:
-            return Miss(ticket=ticket, reason="not found", degraded=degraded)
-        decision = policy.decide(question, candidates)
+        decision = self.learning.decide(ticket, policy, candidates)
         if not isinstance(decision, Serve):
             return Miss(
-                ticket=ticket, reason=decision.reason, nearest=decision.nearest, degraded=degraded
+                ticket=ticket,
+                reason=decision.reason if candidates else "not found",
+                nearest=decision.nearest,
+                probability=decision.probability,
+                degraded=degraded,
             )
         served = decision.candidate
         return Hit(
@@ -197,6 +203,7 @@ class Engine:
             tier="semantic",
             similarity=served.similarity,
             reason=decision.reason,
+            probability=decision.probability,
         )
 
     async def _near(self, ticket: Ticket, question: str) -> list[Candidate]:

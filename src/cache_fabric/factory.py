@@ -15,6 +15,7 @@ from cache_fabric.fabric import CacheFabric
 from cache_fabric.life import Parts
 from cache_fabric.policy.base import Policy
 from cache_fabric.policy.threshold import Threshold
+from cache_fabric.policy.verified import Verified
 from cache_fabric.pricing import PriceTable
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
                 ``qdrant+http://host:6333``, ``pinecone://name``, or a `VectorIndex` object.
             embedder: ``"wordllama"`` (default), ``"onnx:/folder"``, ``"litellm:model"``, a
                 LangChain ``Embeddings``, a callable from text to vector, or an `Embedder`.
-            policy: What may be served, default ``Threshold()``.
+            policy: What may be served, default ``Verified(max_error=0.01)``.
             namespace: Keeps answers and records apart from those of other namespaces.
             ttl: Seconds an answer may be served.
             config: Every other limit, as a `FabricConfig`.
@@ -171,6 +172,7 @@ _ENVIRONMENT: dict[str, tuple[str, Callable[[str], Any]]] = {
     "NAMESPACE": ("namespace", str),
     "TTL": ("ttl", float),
     "SIMILARITY": ("policy", lambda text: Threshold(float(text))),
+    "MAX_ERROR": ("policy", lambda text: Verified(max_error=float(text))),
     "EMBEDDER": ("embedder", str),
     "SECRET": ("secret", str.encode),
     "STORE": ("store", str),
@@ -207,7 +209,7 @@ def _config(options: Mapping[str, Any]) -> FabricConfig:
 
 def _policy(policy: Any) -> Policy:
     if policy is None:
-        return Threshold()
+        return Verified()
     if not isinstance(policy, Policy):
         raise ConfigurationError(f"policy: expected a policy, got {type(policy).__name__}")
     return policy

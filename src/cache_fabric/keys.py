@@ -20,7 +20,7 @@ from cache_fabric.types import CacheRequest, KeySet
 
 __all__ = ["canonical", "derive"]
 
-_FORMAT = "cache-fabric/1"
+_FORMAT = "cache-fabric/2"
 _MAX_DEPTH = 64
 _INSTRUCTIONS = frozenset({"system", "developer"})
 _QUESTION = "\x00question"  # stands where the question was taken out of its message
@@ -35,7 +35,7 @@ def derive(
     max_bytes: int = 256 * 1024,
     known: Callable[[str], tuple[str, int] | None] | None = None,
 ) -> KeySet:
-    """Return the partition, the exact key and the question of a request.
+    """Return the family, the partition, the exact key and the question of a request.
 
     Args:
         request: The call. Everything in it counts, but for the text of the last user message,
@@ -56,26 +56,26 @@ def derive(
     contexts: list[tuple[int, str, int]] = []
     if known is not None:
         messages, contexts = _named(messages, known)
-    context = (
+    task = (
         _FORMAT,
         namespace,
         embedder,
         request.kind,
-        request.tenant,
-        request.user,
         request.model,
         request.tools,
         request.params,
-        messages,
-        contexts,
+        [message for message in messages if message.get("role") in _INSTRUCTIONS],
+        [(path, behaviour) for _, path, behaviour in contexts],
     )
-    partition = hmac.digest(secret, canonical(context, max_bytes), "sha256")
+    family = hmac.digest(secret, canonical(task, max_bytes), "sha256")
+    whose = (request.tenant, request.user, messages, contexts)
+    partition = hmac.digest(secret, family + canonical(whose, max_bytes), "sha256")
     asked = b"" if question is None else b"?" + _utf8(question)
     if len(asked) > max_bytes:
         raise NotCacheable(f"request over {max_bytes} bytes")
     exact = hmac.digest(secret, partition + asked, "sha256")
     named = tuple((path, behaviour) for _, path, behaviour in contexts)
-    return KeySet(partition.hex(), exact.hex(), question, named)
+    return KeySet(partition.hex(), exact.hex(), question, named, family.hex())
 
 
 def _named(

@@ -103,6 +103,7 @@ class Life:
         """Drain what waits to be written, keep the sums, then close what this fabric made."""
         with contextlib.suppress(TimeoutError, CacheFabricError):
             async with asyncio.timeout(patience):
+                await self.engine.learning.flush()
                 await self.engine.queue.flush()
                 await self.ledger.keep(totals)
         await self.contexts.live.stop()

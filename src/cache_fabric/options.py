@@ -11,7 +11,7 @@ from cache_fabric.validation import check_id, check_ttl
 __all__ = ["NO_OPTIONS", "CacheOptions"]
 
 _MOST_TAGS = 64
-_POLICY = ("name", "semantic", "floor", "decide")
+_POLICY = ("name", "semantic", "floor", "decide", "new_state")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

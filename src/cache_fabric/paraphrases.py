@@ -17,6 +17,7 @@ import time
 
 from cache_fabric.config import FabricConfig
 from cache_fabric.exact_tier import ExactTier
+from cache_fabric.learning import Learning
 from cache_fabric.policy.base import Policy, Serve
 from cache_fabric.single_flight import SingleFlight
 from cache_fabric.types import CacheEntry, Candidate, Hit, Ticket
@@ -30,12 +31,16 @@ class Paraphrases:
     Args:
         flights: Who is answering what.
         exact: Reads the answers that come.
+        learning: Judges them.
         config: The budget and the number of candidates.
     """
 
-    def __init__(self, flights: SingleFlight, exact: ExactTier, config: FabricConfig) -> None:
+    def __init__(
+        self, flights: SingleFlight, exact: ExactTier, learning: Learning, config: FabricConfig
+    ) -> None:
         self._flights = flights
         self._exact = exact
+        self._learning = learning
         self._config = config
 
     async def join(self, ticket: Ticket, policy: Policy) -> Hit | None:
@@ -70,7 +75,9 @@ class Paraphrases:
         )
         if not near:
             return None
-        decision = policy.decide(question, near[: self._config.candidates])
+        decision = self._learning.decide(
+            ticket, policy, near[: self._config.candidates], again=True
+        )
         return decision if isinstance(decision, Serve) else None
 
 

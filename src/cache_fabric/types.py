@@ -87,12 +87,15 @@ class KeySet:
         question: Text of the last user message, or ``None`` where meaning must not be compared
             (a tool result is last, several alternatives are asked for, the text is empty).
         contexts: Path and behaviour of the contexts that stand for system messages.
+        family: Keyed SHA-256 of the task as hex: of the partition without whose call it is and
+            what was said before. Answers never cross a partition; what a policy learns may.
     """
 
     partition: str
     exact: str
     question: str | None
     contexts: tuple[tuple[str, int], ...] = ()
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +202,7 @@ class Ticket:
     lookup_seconds: float = 0.0
     vector: Any = field(default=None, repr=False)
     stale: CacheEntry | None = field(default=None, repr=False)
+    judged: Any = field(default=None, repr=False)
     calls: bool = False
     closed: bool = False
 
@@ -213,6 +217,7 @@ class Hit:
         similarity: 1.0 unless the tier is ``semantic``.
         reason: Why it was served, in words.
         seconds: Time of the lookup.
+        probability: That the answer is right, where the policy states one.
         stale: True for an answer past its time, see ``FabricConfig.stale_while_revalidate`` and
             ``stale_if_error``.
     """
@@ -222,6 +227,7 @@ class Hit:
     similarity: float = 1.0
     reason: str = "same request"
     seconds: float = 0.0
+    probability: float | None = None
     stale: bool = False
 
 
@@ -233,6 +239,7 @@ class Miss:
         ticket: Hands the answer to those who wait for it.
         reason: ``"not_found"``, a policy's refusal, ``"flight_timeout"`` or a degraded part.
         nearest: The best candidate that was refused, if any.
+        probability: That the best neighbor's answer is right, where the policy states one.
         degraded: The part of ours that failed (``"store"``, ``"embedder"`` ...), else ``None``.
     """
 
@@ -240,6 +247,7 @@ class Miss:
     reason: str
     seconds: float = 0.0
     nearest: Candidate | None = None
+    probability: float | None = None
     degraded: str | None = None
 
 

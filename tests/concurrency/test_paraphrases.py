@@ -11,6 +11,7 @@ import pytest
 
 from cache_fabric import CacheFabric, CacheRequest, FabricConfig, Hit, Miss, create_cache_fabric
 from cache_fabric.policy import Decision, Refuse, Serve
+from cache_fabric.policy.base import Asked
 from cache_fabric.types import Candidate
 
 TOPICS = {"return": [1.0, 0.0], "hours": [0.0, 1.0]}
@@ -26,13 +27,16 @@ class SameTopic:
     def __init__(self) -> None:
         self.judged: list[Candidate] = []
 
-    def decide(self, question: str, candidates: Sequence[Candidate]) -> Decision:
+    def new_state(self, embedder: str) -> None:
+        return None
+
+    def decide(self, asked: Asked, candidates: Sequence[Candidate], state: Any = None) -> Decision:
         self.judged += candidates
         return Serve(candidates[0], "same topic") if candidates else Refuse("none")
 
 
 class Refusing(SameTopic):
-    def decide(self, question: str, candidates: Sequence[Candidate]) -> Decision:
+    def decide(self, asked: Asked, candidates: Sequence[Candidate], state: Any = None) -> Decision:
         return Refuse("never", candidates[0])
 
 

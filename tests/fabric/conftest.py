@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cache_fabric import CacheFabric, CacheRequest, FabricConfig, create_cache_fabric
+from cache_fabric import CacheFabric, CacheRequest, FabricConfig, Threshold, create_cache_fabric
 
 PATIENT = FabricConfig(exact_timeout=30, semantic_timeout=30)
 
@@ -17,7 +17,7 @@ PATIENT = FabricConfig(exact_timeout=30, semantic_timeout=30)
 @pytest.fixture(params=["memory", "local"])
 async def any_fabric(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CacheFabric]:
     options: dict[str, Any] = {"path": tmp_path / "kept"} if request.param == "local" else {}
-    made = create_cache_fabric(request.param, config=PATIENT, **options)
+    made = create_cache_fabric(request.param, policy=Threshold(), config=PATIENT, **options)
     yield made
     await made.aclose()
 

@@ -51,6 +51,7 @@ async def test_a_paraphrase_hits_by_meaning_and_says_so(any_fabric: CacheFabric,
     assert 0.9 < found.similarity < 1
     assert found.entry.question == QUESTION
     assert "similarity" in found.reason
+    assert found.probability is None  # a threshold states none
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from cache_fabric import (
     FabricConfig,
     Hit,
     Miss,
+    Threshold,
     Usage,
     create_cache_fabric,
 )
@@ -41,7 +42,13 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     def build(hooks: Any = (), **bounds: Any) -> CacheFabric:
         options: dict[str, Any] = {"path": tmp_path} if request.param == "local" else {}
         made.append(
-            create_cache_fabric(request.param, config=bounded(**bounds), hooks=hooks, **options)
+            create_cache_fabric(
+                request.param,
+                policy=Threshold(),
+                config=bounded(**bounds),
+                hooks=hooks,
+                **options,
+            )
         )
         return made[-1]
 
@@ -156,7 +163,7 @@ async def test_what_was_cleared_frees_its_room(make: Make, ask: Ask) -> None:
 async def test_a_restart_counts_what_is_there_and_keeps_to_the_bounds(
     tmp_path: Path, ask: Ask
 ) -> None:
-    async with create_cache_fabric("local", path=tmp_path) as first:
+    async with create_cache_fabric("local", path=tmp_path, policy=Threshold()) as first:
         for number in range(8):
             await answer(first, ask(f"question {number}", tenant=f"t{number % 2}"))
     smaller = bounded(max_entries=5, tenant_max_entries=3)

@@ -14,6 +14,7 @@ from cache_fabric import (
     FabricConfig,
     Hit,
     Miss,
+    Threshold,
     Usage,
     create_cache_fabric,
 )
@@ -36,7 +37,11 @@ async def make(clock: Clock) -> AsyncIterator[Make]:
 
     def one(**config: Any) -> CacheFabric:
         patient = {"exact_timeout": 30, "semantic_timeout": 30, "ttl_jitter": 0, **config}
-        made.append(create_cache_fabric("memory", store=store, config=FabricConfig(**patient)))
+        made.append(
+            create_cache_fabric(
+                "memory", store=store, policy=Threshold(), config=FabricConfig(**patient)
+            )
+        )
         return made[-1]
 
     yield one

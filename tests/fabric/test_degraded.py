@@ -171,7 +171,10 @@ async def test_a_policy_with_a_bug_is_a_counted_miss(ask: Ask) -> None:
         semantic = True
         floor = 0.0
 
-        def decide(self, question: str, candidates: Any) -> Any:
+        def new_state(self, embedder: str) -> None:
+            return None
+
+        def decide(self, asked: Any, candidates: Any, state: Any = None) -> Any:
             raise ZeroDivisionError
 
     fabric = create_cache_fabric("memory", policy=Buggy())

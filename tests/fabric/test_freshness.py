@@ -39,7 +39,10 @@ async def make(clock: Clock) -> AsyncIterator[Make]:
     def one(**config: Any) -> CacheFabric:
         patient = {"exact_timeout": 30, "semantic_timeout": 30, "flight_timeout": 60, **config}
         fabric = create_cache_fabric(
-            "memory", store=MemoryStore("default", clock=clock), config=FabricConfig(**patient)
+            "memory",
+            store=MemoryStore("default", clock=clock),
+            policy=Threshold(),
+            config=FabricConfig(**patient),
         )
         made.append(fabric)
         return fabric

@@ -198,14 +198,14 @@ def test_structured_output_by_a_class_is_a_counted_bypass(
     model = connect().with_structured_output(City, method="json_schema")
     assert [model.invoke("city?") for _ in range(2)] == [City(city="Oslo")] * 2
     assert upstream.calls == 2
-    assert [event.outcome for event in events] == ["bypass", "bypass"]
+    assert [getattr(event, "outcome", "") for event in events] == ["bypass", "bypass"]
 
 
 def test_a_class_hidden_in_the_constructor_is_a_bypass_too(
     connect: Callable[..., ChatOpenAI], events: list[Event]
 ) -> None:
     connect(model_kwargs={"response_format": City}).invoke("city?")
-    assert [event.outcome for event in events] == ["bypass"]
+    assert [getattr(event, "outcome", "") for event in events] == ["bypass"]
 
 
 def test_structured_output_by_a_tool_needs_the_tool_declared(

@@ -90,3 +90,32 @@ def test_a_changed_byte_anywhere_is_refused(value: Any, data: st.DataObject) -> 
 def test_no_bytes_of_a_stranger_are_an_envelope(data: bytes) -> None:
     with pytest.raises(CodecError):
         codec.unpack(data, b"s")
+
+
+WHOSE = st.fixed_dictionaries(
+    {"tenant": st.none() | TEXT, "user": st.none() | TEXT, "history": st.lists(TEXT, max_size=2)}
+)
+
+
+@given(WHOSE, WHOSE, TEXT, TEXT)
+def test_a_family_knows_the_task_and_a_partition_also_whose_it_is(
+    whose: dict[str, Any], other: dict[str, Any], system: str, model: str
+) -> None:
+    def derived(owner: dict[str, Any], prompt: str, name: str) -> tuple[str, str]:
+        said = [{"role": "assistant", "content": text} for text in owner["history"]]
+        asked = {"role": "user", "content": "How?"}
+        request = CacheRequest(
+            model=name,
+            messages=[{"role": "system", "content": prompt}, *said, asked],
+            tenant=owner["tenant"],
+            user=owner["user"],
+        )
+        found = derive(request, secret=b"s", namespace="n", embedder="e")
+        return found.family, found.partition
+
+    family, partition = derived(whose, system, model)
+    theirs, elsewhere = derived(other, system, model)
+    assert theirs == family
+    assert (elsewhere == partition) == (other == whose)
+    assert derived(whose, system + "x", model)[0] != family
+    assert derived(whose, system, model + "x")[0] != family

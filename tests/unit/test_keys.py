@@ -23,8 +23,8 @@ BASE = CacheRequest(
     params={"temperature": 0.0, "seed": 7, "stop": ["END"]},
     tenant="acme",
 )
-GOLDEN_PARTITION = "770d14b687abf0721e58419e86731d59c136055ed4bdb929cd53200009527f4f"
-GOLDEN_EXACT = "2033c213621e3b7bce66553bcc391df55ceda1d14a14f5025345c646c2a4efdd"
+GOLDEN_PARTITION = "e54c883a2aae0235c08e9ce84b44e93dc152d75302c549d0ea8fa10ac887fba7"
+GOLDEN_EXACT = "40419a00e1e95aa7cde0a1adfc3b3aab4dee5a18bcbe4a6b50cf1d7f2907a1a5"
 
 
 def keys(request: CacheRequest, **changes: Any) -> KeySet:
@@ -210,3 +210,48 @@ def test_a_five_megabyte_question_is_not_cacheable() -> None:
 
 def test_an_integer_of_five_thousand_digits_has_a_key() -> None:
     assert canonical(10**5000) != canonical(10**5000 + 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        changed(tenant="globex"),
+        changed(tenant=None),
+        changed(user="ann"),
+        changed(messages=[BASE.messages[0], {"role": "user", "content": "Hi"}, BASE.messages[1]]),
+        asking("How can I send a shoe back?"),
+    ],
+    ids=["tenant", "no tenant", "user", "history", "question"],
+)
+def test_a_family_is_one_task_whoever_asks_and_whatever_was_said(other: CacheRequest) -> None:
+    assert keys(other).family == keys(BASE).family
+    assert keys(other).exact != keys(BASE).exact
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        changed(model="gpt-4o"),
+        changed(kind="completion"),
+        changed(tools=[{"name": "find", "parameters": {"type": "object"}}]),
+        changed(params={**BASE.params, "temperature": 0.1}),
+        changed(messages=[{"role": "system", "content": "Be brief!"}, BASE.messages[1]]),
+        changed(messages=[{"role": "developer", "content": "Be kind."}, *BASE.messages]),
+    ],
+    ids=["model", "kind", "tools", "params", "system prompt", "developer prompt"],
+)
+def test_another_task_is_another_family(other: CacheRequest) -> None:
+    assert keys(other).family != keys(BASE).family
+
+
+@pytest.mark.parametrize("option", [{"secret": b"t"}, {"namespace": "m"}, {"embedder": "f"}])
+def test_families_of_two_fabrics_never_meet(option: dict[str, Any]) -> None:
+    assert keys(BASE, **option).family != keys(BASE).family
+
+
+def test_a_version_of_a_context_is_a_task_of_its_own() -> None:
+    def at(behaviour: int) -> KeySet:
+        return keys(BASE, known=lambda text: ("prompts/shop", behaviour))
+
+    assert at(1).family == at(1).family
+    assert len({at(1).family, at(2).family, keys(BASE).family}) == 3

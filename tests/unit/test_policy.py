@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from cache_fabric.errors import ConfigurationError
-from cache_fabric.policy import ExactOnly, Policy, Refuse, Serve, Threshold
+from cache_fabric.policy import ExactOnly, Policy, Refuse, Serve, Threshold, Verified
+from cache_fabric.policy.base import Asked
 from cache_fabric.types import CacheEntry, Candidate
 
-ASKED = "How do I reset my password?"
+QUESTION = "How do I reset my password?"
+ASKED = Asked(QUESTION)
 SAME = "how can i reset my password"
 OTHER = "How do I change my password?"
 
@@ -27,17 +29,18 @@ def candidate(question: str | None, similarity: float) -> Candidate:
     return Candidate(entry, similarity)
 
 
-@pytest.mark.parametrize("policy", [ExactOnly(), Threshold(), Threshold(0.5)])
+@pytest.mark.parametrize("policy", [ExactOnly(), Threshold(), Threshold(0.5), Verified()])
 def test_every_policy_keeps_the_protocol(policy: object) -> None:
     assert isinstance(policy, Policy)
     assert policy.name
-    assert isinstance(policy.decide(ASKED, []), Refuse)
+    state = policy.new_state("an embedder")
+    assert isinstance(policy.decide(ASKED, [], state), Refuse)
 
 
 def test_exact_only_wants_no_neighbors_and_serves_none() -> None:
     policy = ExactOnly()
     assert not policy.semantic
-    assert policy.decide(ASKED, [candidate(ASKED, 1.0)]) == Refuse("exact repeats only")
+    assert policy.decide(ASKED, [candidate(QUESTION, 1.0)]) == Refuse("exact repeats only")
 
 
 def test_threshold_wants_neighbors_from_its_similarity_up() -> None:
@@ -57,7 +60,7 @@ def test_threshold_serves_at_its_very_similarity() -> None:
 
 @pytest.mark.parametrize("similarity", [0.8999, -1.0, math.nan])
 def test_nothing_below_the_threshold_is_served_even_the_same_text(similarity: float) -> None:
-    near = candidate(ASKED, similarity)
+    near = candidate(QUESTION, similarity)
     decision = Threshold(0.9).decide(ASKED, [near])
     assert decision == Refuse(f"nearest similarity {similarity:.3f} < 0.90", near)
 
@@ -71,7 +74,7 @@ def test_a_candidate_that_the_guard_refuses_is_passed_over() -> None:
 
 def test_the_nearest_of_several_right_candidates_is_served() -> None:
     nearest = candidate(SAME, 0.99)
-    decision = Threshold(0.9).decide(ASKED, [candidate(ASKED, 0.95), nearest])
+    decision = Threshold(0.9).decide(ASKED, [candidate(QUESTION, 0.95), nearest])
     assert isinstance(decision, Serve)
     assert decision.candidate is nearest
 

@@ -127,12 +127,15 @@ def _streams(
 
 def _pairs(data: Path, *, quiet: bool) -> tuple[dict[str, Any], Show]:
     from cache_fabric.bench.quality.pairs import SCORERS, run_pairs
+    from cache_fabric.bench.quality.trained import matched
+
+    scorers = {**SCORERS, "the matcher": matched}
     from cache_fabric.bench.quality.streams import find_pairs, find_scorer
 
     scorer = find_scorer(data)
     rows = list(scorer.rows(find_pairs(data)))
-    with _progress(len(SCORERS) * len(rows), quiet=quiet) as advance:
-        results = run_pairs(rows, scorer, SCORERS, advance)
+    with _progress(len(scorers) * len(rows), quiet=quiet) as advance:
+        results = run_pairs(rows, scorer, scorers, advance)
     report = {"python": platform.python_version(), "pairs": [asdict(each) for each in results]}
     return report, functools.partial(show_pairs, results)
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from cache_fabric.types import Hit, Miss, Ticket, Tier, Usage
 
-__all__ = ["Event", "EventHook", "LookupEvent", "StoreEvent", "event_of"]
+__all__ = ["Event", "EventHook", "LabelEvent", "LookupEvent", "StoreEvent", "event_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,31 @@ class StoreEvent:
     size: int | None = None
 
 
-Event = LookupEvent | StoreEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelEvent:
+    """A fresh answer showed whether the best neighbor's answer would have been right.
+
+    Attributes:
+        policy: Its name.
+        family: Of the requests.
+        probability: That the neighbor's answer is right, as the policy had stated it.
+        similarity: Of the neighbor's question.
+        right: Whether it was.
+        weight: How many served answers a sampled would-be hit stands for; 0 for an answer that
+            would not have been served.
+        drifted: Whether this label made the policy tighten.
+    """
+
+    policy: str
+    family: str
+    probability: float
+    similarity: float
+    right: bool
+    weight: float
+    drifted: bool
+
+
+Event = LookupEvent | StoreEvent | LabelEvent
 EventHook = Callable[[Event], None]
 
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from cache_fabric.instrumentation.events import Event, LookupEvent, StoreEvent
+from cache_fabric.instrumentation.events import Event, LabelEvent, LookupEvent, StoreEvent
+from cache_fabric.policy.audit import Estimate
 
 __all__ = ["Metrics", "Totals", "figures"]
 
@@ -35,6 +36,9 @@ class Totals:
             their sum, and the sum of the lookups before them.
         priced, saved_micros, saved_tokens: Hits with a known price, and the sums of
             ``saved_micros`` and ``usage``.
+        labels, drifts: `LabelEvent` in all, and those with ``drifted``.
+        sampled, sampled_weight, sampled_squares, sampled_wrong: Those with a ``weight``: how many,
+            the sums of it and of its square, and its sum where the answer was wrong.
         paid, spent_micros, spent_tokens: The same of `StoreEvent`.
     """
 
@@ -54,6 +58,12 @@ class Totals:
     priced: int = 0
     saved_micros: int = 0
     saved_tokens: int = 0
+    labels: int = 0
+    sampled: int = 0
+    sampled_weight: float = 0.0
+    sampled_squares: float = 0.0
+    sampled_wrong: float = 0.0
+    drifts: int = 0
     paid: int = 0
     spent_micros: int = 0
     spent_tokens: int = 0
@@ -93,6 +103,8 @@ class Metrics:
         with self._lock:
             if isinstance(event, LookupEvent):
                 _add_lookup(self._totals, event)
+            elif isinstance(event, LabelEvent):
+                _add_label(self._totals, event)
             else:
                 _add_answer(self._totals, event)
 
@@ -129,6 +141,16 @@ def _outcome(event: LookupEvent) -> str:
     if event.stale:
         return "stale"
     return "coalesced" if event.tier == "flight" else event.outcome
+
+
+def _add_label(totals: Totals, event: LabelEvent) -> None:
+    totals.labels += 1
+    totals.drifts += event.drifted
+    if event.weight:
+        totals.sampled += 1
+        totals.sampled_weight += event.weight
+        totals.sampled_squares += event.weight * event.weight
+        totals.sampled_wrong += 0.0 if event.right else event.weight
 
 
 def _add_answer(totals: Totals, event: StoreEvent) -> None:
@@ -173,6 +195,9 @@ def figures(totals: Totals) -> dict[str, Any]:
         "stale_if_error": totals.answers["stale"],
         "bypassed": totals.outcomes["bypass"],
         "refused_near_misses": totals.refused,
+        "labels": totals.labels,
+        "drifts": totals.drifts,
+        "wrong_semantic_hits": _wrong(totals),
         "hits_by_tier": dict(totals.tiers),
         "degraded": dict(totals.degraded),
         "answers": dict(totals.answers),
@@ -183,6 +208,23 @@ def figures(totals: Totals) -> dict[str, Any]:
         "cost_spent": _dollars(totals.spent_micros, totals.paid, totals.calls, served_hits),
         "tokens_saved": totals.saved_tokens,
         "tokens_spent": totals.spent_tokens,
+    }
+
+
+def _wrong(totals: Totals) -> dict[str, Any]:
+    """The share of answers served by meaning that were wrong, from those that were asked anew."""
+    estimate = Estimate.of(
+        totals.sampled,
+        totals.sampled_weight,
+        totals.sampled_squares,
+        totals.sampled_wrong,
+    )
+    shown = None if estimate.share is None else 100.0 * estimate.share
+    return {
+        "percent": shown,
+        "low": 100.0 * estimate.low,
+        "high": 100.0 * estimate.high,
+        "sampled": estimate.asked,
     }
 
 

@@ -5,5 +5,6 @@ from __future__ import annotations
 from cache_fabric.policy.base import Decision, Policy, Refuse, Serve
 from cache_fabric.policy.exact_only import ExactOnly
 from cache_fabric.policy.threshold import Threshold
+from cache_fabric.policy.verified import Verified
 
-__all__ = ["Decision", "ExactOnly", "Policy", "Refuse", "Serve", "Threshold"]
+__all__ = ["Decision", "ExactOnly", "Policy", "Refuse", "Serve", "Threshold", "Verified"]

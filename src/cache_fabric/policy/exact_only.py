@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from cache_fabric.policy.base import Decision, Refuse
+from cache_fabric.policy.base import Asked, Decision, Refuse
 from cache_fabric.types import Candidate
 
 __all__ = ["ExactOnly"]
@@ -20,5 +20,8 @@ class ExactOnly:
     semantic: ClassVar[bool] = False
     floor: ClassVar[float] = 1.0
 
-    def decide(self, question: str, candidates: Sequence[Candidate]) -> Decision:
+    def new_state(self, embedder: str) -> None:
+        return None
+
+    def decide(self, asked: Asked, candidates: Sequence[Candidate], state: Any = None) -> Decision:
         return Refuse("exact repeats only")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.guard import compare
-from cache_fabric.policy.base import Decision, Refuse, Serve
+from cache_fabric.policy.base import Asked, Decision, Refuse, Serve
 from cache_fabric.types import Candidate
 
 __all__ = ["Threshold"]
+
+_COMPARED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,14 @@ class Threshold:
     def floor(self) -> float:
         return self.similarity
 
-    def decide(self, question: str, candidates: Sequence[Candidate]) -> Decision:
+    def new_state(self, embedder: str) -> None:
+        return None
+
+    def decide(self, asked: Asked, candidates: Sequence[Candidate], state: Any = None) -> Decision:
         ranked = sorted(candidates, key=lambda candidate: candidate.similarity, reverse=True)
         refusal = Refuse("no neighbor")
-        for candidate in ranked:
-            objection = self._objection(question, candidate)
+        for candidate in ranked[:_COMPARED]:
+            objection = self._objection(asked.question, candidate)
             if objection is None:
                 found = f"similarity {candidate.similarity:.3f} ≥ {self.similarity:.2f}"
                 return Serve(candidate, f"{found}, guard passed")

@@ -19,7 +19,7 @@ from cache_fabric.bench.quality.simulated import (
     replay,
 )
 from cache_fabric.bench.quality.vectors import embed_stream
-from cache_fabric.policy import ExactOnly, Policy, Threshold
+from cache_fabric.policy import ExactOnly, Policy, Threshold, Verified
 
 if TYPE_CHECKING:
     from cache_fabric.bench.quality.streams import Stream
@@ -144,6 +144,11 @@ CONTENDERS: dict[str, Contender] = {
     "exact": Contender("the fabric, exact repeats only", _policy(lambda *_: ExactOnly())),
     "threshold": Contender(
         "the fabric, Threshold() and the guard", _policy(lambda *_: Threshold())
+    ),
+    "verified": Contender(
+        "the fabric, Verified at each budget",
+        _policy(lambda delta, same, seed: Verified(max_error=delta, same_answer=same, seed=seed)),
+        "each",
     ),
     "static": Contender("bare embedding, best fixed threshold in hindsight", _static),
     "langchain": Contender(

@@ -1,0 +1,157 @@
+"""The judge of one engine: asks the policy, and brings it the model's fresh answers.
+
+A policy that learns has one state for each partition family. A refusal is remembered by its ticket;
+when the model has answered, its answer is compared with those of the neighbors, and each comparison
+is a label that cost nothing. Lives on the home loop, but for `count`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from cache_fabric.answers import same_meaning, same_text
+from cache_fabric.instrumentation.events import Event, LabelEvent
+from cache_fabric.policy.base import Asked, Decision, Policy
+from cache_fabric.policy.family import Family, Judgment, answer_digest
+from cache_fabric.semantic_tier import SemanticTier
+from cache_fabric.types import CacheEntry, Candidate, Ticket
+
+__all__ = ["Learning"]
+
+_FAMILIES = 64
+_COUNTED = 100_000
+_log = logging.getLogger("cache_fabric")
+
+
+class Learning:
+    """The states of the policies, by family.
+
+    Args:
+        semantic: Embeds answers that are prose.
+        emit: Hears that a policy has tightened.
+    """
+
+    def __init__(self, semantic: SemanticTier, emit: Callable[[Event], None]) -> None:
+        self._semantic = semantic
+        self._emit = emit
+        self._states: OrderedDict[tuple[Policy, str], Any] = OrderedDict()
+        self._counted: deque[str] = deque(maxlen=_COUNTED)
+        self._labelling: set[asyncio.Task[None]] = set()
+
+    def count(self, family: str) -> None:
+        """Take note of a request that ended without a judgment; from any thread."""
+        self._counted.append(family)
+
+    def decide(
+        self,
+        ticket: Ticket,
+        policy: Policy,
+        candidates: Sequence[Candidate],
+        *,
+        again: bool = False,
+    ) -> Decision:
+        """Return what the policy says; what it wants to hear of again stays with the ticket.
+
+        ``again`` is for the same request with other candidates; its refusal teaches nothing.
+        """
+        self._count_in()
+        keys = ticket.keys
+        asked = Asked(keys.question or "", keys.exact, ticket.vector, again)
+        decision = policy.decide(asked, candidates, self._state(policy, keys.family))
+        if not again:
+            ticket.judged = decision.judged
+        return decision
+
+    def settled(self, ticket: Ticket, policy: Policy, entry: CacheEntry) -> None:
+        """Let the policy learn from the answer to a question that it refused."""
+        judged, ticket.judged = ticket.judged, None
+        if not isinstance(judged, Judgment):
+            return
+        try:
+            compare = getattr(policy, "same_answer", None) or same_text
+            said = [_said(compare, entry.text, kept.text) for kept in _kept(judged)]
+            if all(isinstance(one, bool) for one in said):
+                self._learn(policy, ticket.keys.family, judged, entry, said)
+            else:
+                self._learn_later(policy, ticket.keys.family, judged, entry, said)
+        except Exception:  # noqa: BLE001 - a lesson that fails must not fail a request
+            _log.exception("a label was lost")
+
+    async def flush(self) -> None:
+        """Wait until the labels of all answers so far are learned."""
+        while self._labelling:
+            await asyncio.wait(self._labelling)
+
+    def _learn_later(self, policy: Policy, family: str, *lesson: Any) -> None:
+        task = asyncio.get_running_loop().create_task(self._ask_and_learn(policy, family, *lesson))
+        self._labelling.add(task)
+        task.add_done_callback(self._labelling.discard)
+
+    async def _ask_and_learn(
+        self, policy: Policy, family: str, judged: Judgment, entry: CacheEntry, said: list[Any]
+    ) -> None:
+        try:
+            labels = [await one if isinstance(one, Awaitable) else one for one in said]
+            if getattr(policy, "same_answer", None) is None:
+                await self._compare_prose(entry, _kept(judged), labels)
+            self._learn(policy, family, judged, entry, labels)
+        except Exception:  # noqa: BLE001 - a lesson that fails must not fail a request
+            _log.exception("a label was lost")
+
+    def _learn(
+        self,
+        policy: Policy,
+        family: str,
+        judged: Judgment,
+        entry: CacheEntry,
+        labels: Sequence[bool | None],
+    ) -> None:
+        state: Family = self._state(policy, family)
+        lesson = state.learn(judged, labels, answer_digest(entry))
+        if lesson is not None:
+            self._emit(LabelEvent(policy=policy.name, family=family, **dataclasses.asdict(lesson)))
+
+    async def _compare_prose(
+        self, fresh: CacheEntry, kept: Sequence[CacheEntry], labels: list[bool | None]
+    ) -> None:
+        """Fill in what texts alone could not say."""
+        unsure = [
+            at
+            for at, label in enumerate(labels)
+            if label is None and fresh.text.strip() and kept[at].text.strip()
+        ]
+        vectors = await self._semantic.embed([fresh.text, *(kept[at].text for at in unsure)])
+        for at, vector in zip(unsure, vectors[1:], strict=True):
+            labels[at] = same_meaning(vectors[0], vector)
+
+    def _state(self, policy: Policy, family: str) -> Any:
+        key = (policy, family)
+        if key not in self._states:
+            self._states[key] = policy.new_state(self._semantic.identity)
+            if len(self._states) > _FAMILIES:
+                self._states.popitem(last=False)
+        self._states.move_to_end(key)
+        return self._states[key]
+
+    def _count_in(self) -> None:
+        while self._counted:
+            family = self._counted.popleft()
+            for (_, known), state in self._states.items():
+                if known == family and isinstance(state, Family):
+                    state.count()
+
+
+def _said(compare: Callable[[str, str], Any], fresh: str, kept: str) -> Any:
+    if not (fresh.strip() and kept.strip()):
+        return None  # calls of tools: the lack of a text says nothing
+    return fresh == kept or compare(fresh, kept)
+
+
+def _kept(judged: Judgment) -> list[CacheEntry]:
+    """The entries whose answers a label says something of."""
+    return [] if judged.reading is None else [one.entry for one in judged.reading.candidates]
