@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["JUDGED", "NEIGHBORS", "Matcher", "Reading"]
+__all__ = ["BASE_RATE_STEP", "JUDGED", "NEIGHBORS", "Matcher", "Reading"]
 
 JUDGED = 8
 """Neighbors whose texts are compared; more of them only vote."""
@@ -37,7 +38,8 @@ _CENTERS = 1_000
 _CONTRADICTS = NAMES.index("contradicts")
 _ORDER, _SAME_WORDS = NAMES.index("order"), NAMES.index("same words")
 _LABEL_WEIGHT = 0.8  # the neighbors of one question are not independent of each other
-_BASE_RATE_STEP = 0.01
+BASE_RATE_STEP = 0.01
+"""Weight of one more label in the base rate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +135,7 @@ class Matcher:
 
     def see_rate(self, right: bool) -> None:
         """Take note of whether the nearest neighbor's answer was right."""
-        self.base_rate += _BASE_RATE_STEP * (float(right) - self.base_rate)
+        self.base_rate += BASE_RATE_STEP * (float(right) - self.base_rate)
 
     def keep(self, question: str, vector: Any, answer: str) -> None:
         """Take note of a question whose fresh answer is kept."""
@@ -145,6 +147,10 @@ class Matcher:
         self.centers[answer] = fresh.copy() if center is None else center + fresh
         if len(self.centers) > _CENTERS:
             self.centers.popitem(last=False)
+
+    def recall(self, centers: Mapping[str, NDArray[np.float32]]) -> None:
+        """Go on from centers that were kept before, oldest first."""
+        self.centers = OrderedDict(islice(centers.items(), max(0, len(centers) - _CENTERS), None))
 
     def _rows(self, figures: Floats) -> Floats:
         rows = np.ones((len(figures), len(NAMES) + 1))

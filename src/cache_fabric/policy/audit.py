@@ -23,10 +23,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["Audit", "Estimate"]
+__all__ = ["FADING", "Audit", "Estimate"]
 
 _PRIOR = 4.0
-_FADING = 0.996
+FADING = 0.996
+"""What a label leaves of the sums before it."""
 _FACTORS = (1.0, 4.0)
 _ALARM = 20.0
 _Z = 1.96
@@ -64,6 +65,7 @@ class Audit:
     Attributes:
         asked: Would-be hits that were asked anew and got a label.
         weight, squares, wrong: Sums of their weights, of the squares, and of the wrong ones.
+        seen: Would-be hits that got a label.
         stated, found: Fading sums of the stated risks, and of the wrong answers among them.
         stake: The fortune of the bet.
         alarms: How often drift was found.
@@ -73,6 +75,7 @@ class Audit:
     weight: float = 0.0
     squares: float = 0.0
     wrong: float = 0.0
+    seen: int = 0
     stated: float = 0.0
     found: float = 0.0
     stake: float = 1.0
@@ -93,8 +96,9 @@ class Audit:
             right: The label.
             chance: With what probability it was sampled, 0 if it was not.
         """
-        self.stated = _FADING * self.stated + stated
-        self.found = _FADING * self.found + (not right)
+        self.seen += 1
+        self.stated = FADING * self.stated + stated
+        self.found = FADING * self.found + (not right)
         if not chance:
             return False
         weight = 1.0 / chance

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -92,6 +93,18 @@ class Budget:
         if self._age >= _REPRICED_EVERY or len(self._recent) < 5 * _REPRICED_EVERY:
             self._price = self._priced()
             self._age = 0
+
+    @property
+    def recent(self) -> tuple[float, ...]:
+        """The risks of the last judged questions, oldest first."""
+        return tuple(self._recent)
+
+    def resume(self, requests: int, judged: int, spent: float, recent: Iterable[float]) -> None:
+        """Go on from an account that was kept before."""
+        self.requests, self.judged, self.spent = requests, judged, spent
+        self._recent = deque(recent, maxlen=_REMEMBERED)
+        self._price = self._priced() if self._recent else self.wrong_share
+        self._age = 0
 
     def affords(self, risk: float) -> bool:
         """Whether the stop rule lets an answer of this risk be served."""
