@@ -20,6 +20,7 @@ from cache_fabric.learning import Learning
 from cache_fabric.paraphrases import Paraphrases
 from cache_fabric.part import Degraded
 from cache_fabric.policy.base import Policy, Serve
+from cache_fabric.policy_memory import PolicyMemory
 from cache_fabric.selector import Retirements, Selector
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.single_flight import Role, SingleFlight
@@ -58,7 +59,8 @@ class Engine:
         self.semantic = semantic
         self.flights = SingleFlight(config.flight_timeout)
         self.retirements = Retirements()
-        self.learning = Learning(semantic, emit)
+        memory = PolicyMemory(self.kept.store, store, semantic.identity, config)
+        self.learning = Learning(semantic, memory, emit)
         self._paraphrases = Paraphrases(self.flights, self.exact, self.learning, config)
         self._records = store
         self._policy = policy
@@ -188,6 +190,7 @@ class Engine:
             candidates = await self._near(ticket, question)
         except Degraded as fault:
             return Miss(ticket=ticket, reason=str(fault), degraded=fault.part)
+        await self.learning.memory.ready(policy, ticket.keys.family)
         decision = self.learning.decide(ticket, policy, candidates)
         if not isinstance(decision, Serve):
             return Miss(

@@ -125,7 +125,11 @@ class AnswerMethods:
         return await self._run(lambda life: life.invalidations.apply(selector, dry_run=dry_run))
 
     async def clear(self) -> int:
-        """Forget all answers of the namespace; contexts and executions stay. Returns how many."""
+        """Forget all answers of the namespace; returns how many.
+
+        Contexts, executions and what policies have learned stay: what is a paraphrase here does not
+        depend on the answers.
+        """
         return await self._run(lambda life: life.invalidations.clear())
 
     async def _answered(self, ticket: Ticket, call: Call) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -18,28 +18,31 @@ from cache_fabric.answers import same_meaning, same_text
 from cache_fabric.instrumentation.events import Event, LabelEvent
 from cache_fabric.policy.base import Asked, Decision, Policy
 from cache_fabric.policy.family import Family, Judgment, answer_digest
+from cache_fabric.policy_memory import PolicyMemory
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.types import CacheEntry, Candidate, Ticket
 
 __all__ = ["Learning"]
 
-_FAMILIES = 64
 _COUNTED = 100_000
 _log = logging.getLogger("cache_fabric")
 
 
 class Learning:
-    """The states of the policies, by family.
+    """Asks policies with what they have learned.
 
     Args:
         semantic: Embeds answers that are prose.
+        memory: Holds what was learned.
         emit: Hears that a policy has tightened.
     """
 
-    def __init__(self, semantic: SemanticTier, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self, semantic: SemanticTier, memory: PolicyMemory, emit: Callable[[Event], None]
+    ) -> None:
+        self.memory = memory
         self._semantic = semantic
         self._emit = emit
-        self._states: OrderedDict[tuple[Policy, str], Any] = OrderedDict()
         self._counted: deque[str] = deque(maxlen=_COUNTED)
         self._labelling: set[asyncio.Task[None]] = set()
 
@@ -62,7 +65,8 @@ class Learning:
         self._count_in()
         keys = ticket.keys
         asked = Asked(keys.question or "", keys.exact, ticket.vector, again)
-        decision = policy.decide(asked, candidates, self._state(policy, keys.family))
+        decision = policy.decide(asked, candidates, self.memory.state(policy, keys.family))
+        self.memory.changed(policy, keys.family)
         if not again:
             ticket.judged = decision.judged
         return decision
@@ -111,8 +115,9 @@ class Learning:
         entry: CacheEntry,
         labels: Sequence[bool | None],
     ) -> None:
-        state: Family = self._state(policy, family)
+        state: Family = self.memory.state(policy, family)
         lesson = state.learn(judged, labels, answer_digest(entry))
+        self.memory.changed(policy, family, labels=sum(label is not None for label in labels))
         if lesson is not None:
             self._emit(LabelEvent(policy=policy.name, family=family, **dataclasses.asdict(lesson)))
 
@@ -129,20 +134,11 @@ class Learning:
         for at, vector in zip(unsure, vectors[1:], strict=True):
             labels[at] = same_meaning(vectors[0], vector)
 
-    def _state(self, policy: Policy, family: str) -> Any:
-        key = (policy, family)
-        if key not in self._states:
-            self._states[key] = policy.new_state(self._semantic.identity)
-            if len(self._states) > _FAMILIES:
-                self._states.popitem(last=False)
-        self._states.move_to_end(key)
-        return self._states[key]
-
     def _count_in(self) -> None:
         while self._counted:
             family = self._counted.popleft()
-            for (_, known), state in self._states.items():
-                if known == family and isinstance(state, Family):
+            for state in self.memory.states(family):
+                if isinstance(state, Family):
                     state.count()
 
 

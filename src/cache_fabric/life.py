@@ -100,12 +100,14 @@ class Life:
             self.portal.post(self.engine.flights.release, ticket)
 
     async def close(self, totals: Totals, patience: float = 10.0) -> None:
-        """Drain what waits to be written, keep the sums, then close what this fabric made."""
+        """Write what waits, the sums and what was learned, then close what this fabric made."""
         with contextlib.suppress(TimeoutError, CacheFabricError):
             async with asyncio.timeout(patience):
                 await self.engine.learning.flush()
                 await self.engine.queue.flush()
                 await self.ledger.keep(totals)
+                await self.engine.learning.memory.write()
+        self.engine.learning.memory.stop()
         await self.contexts.live.stop()
         await self.engine.capacity.stop()
         for name in ("index", "embedder", "store"):

@@ -65,7 +65,7 @@ def labels(events: list[Event]) -> list[LabelEvent]:
 
 
 def families(fabric: CacheFabric) -> list[Family]:
-    return list(fabric._life().engine.learning._states.values())
+    return [slot.state for slot in fabric._life().engine.learning.memory._slots.values()]
 
 
 async def test_by_default_a_paraphrase_is_served_with_its_probability(make: Make, ask: Ask) -> None:
