@@ -109,6 +109,8 @@ def test_pairs_are_scored_by_half(data: Path) -> None:
         ("cosine", 1),
         ("guard, then cosine", 0),
         ("guard, then cosine", 1),
+        ("the matcher", 0),
+        ("the matcher", 1),
     ]
     assert all(each["false_hits"]["number"] == 0.0 for each in found[2:])
 
@@ -137,11 +139,16 @@ def test_a_folder_without_data_is_named(tmp_path: Path) -> None:
 
 def test_the_outsiders_pairs_go_both_ways_alike() -> None:
     pytest.importorskip("fow_cache", reason="the fow-cache package is not installed")
-    result = run("fow", "--json")
+    result = run("fow", "--json", "--max-wrong", 1)
     assert result.exit_code == 0, result.stderr
-    alone, langchain = json.loads(result.stdout)
-    assert alone["served"] == langchain["served"]
-    assert sum(count for _, count in alone["served"].values()) == 600
+    served = {each["name"]: each["served"] for each in json.loads(result.stdout)}
+    assert served["threshold, alone"] == served["threshold, FabricCache"]
+    assert {sum(count for _, count in one.values()) for one in served.values()} == {600}
+
+
+def test_a_way_that_serves_too_many_traps_is_an_exit_code() -> None:
+    pytest.importorskip("fow_cache", reason="the fow-cache package is not installed")
+    assert run("fow", "--json", "--max-wrong", -1).exit_code == 1
 
 
 def test_without_the_package_its_pairs_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

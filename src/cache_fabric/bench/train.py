@@ -101,7 +101,8 @@ def own_lessons(embed: Embed) -> Lessons:
     kept = np.asarray(embed([one for one, _, _ in pairs]), np.float32)
     new = np.asarray(embed([other for _, other, _ in pairs]), np.float32)
     matcher = Matcher(_nothing(), clip=None)
-    rows, hashed = [], []
+    rows: list[Floats] = []
+    hashed: list[list[int]] = []
     for at, (one, other, _) in enumerate(pairs):
         candidate = _candidate({"text": one}, float(kept[at] @ new[at]))
         reading = matcher.read(other, new[at], [candidate], [""])
