@@ -127,7 +127,7 @@ def test_neighbors_that_agree_vote_for_their_answer() -> None:
     assert (first["similarity"], first["near center"], first["base rate"]) == (0.9, 0.6, 0.25)
     assert first["margin"] == pytest.approx(0.1)
     assert second["margin"] == pytest.approx(-0.1)
-    assert (first["vote of all"], second["vote of all"]) == pytest.approx((1 / 3, 2 / 3))
+    assert (first["vote of all"], second["vote of all"]) == (1 / 4, 2 / 4)  # of 4 wanted
     assert second["below nearest"] == pytest.approx(-0.1)
     assert first["spread"] == pytest.approx(0.2)
     assert first["filled"] == 0.75

@@ -119,9 +119,9 @@ def test_where_nothing_fits_nothing_is_served() -> None:
 
 def test_few_judged_questions_have_a_price_to_begin_with() -> None:
     account = budget()
-    assert account.price == pytest.approx(0.15)
-    assert offer(account, 0.15)
-    assert not offer(account, 0.16)
+    assert account.price == account.wrong_share == 0.1
+    assert offer(account, 0.1)
+    assert not offer(account, 0.11)
 
 
 def test_the_share_of_wrong_hits_is_kept_apart_from_that_of_all_requests() -> None:
