@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from cache_fabric import CacheRequest, ExactOnly, FabricConfig, Hit, Miss, create_cache_fabric
+from cache_fabric import (
+    CacheRequest,
+    ExactOnly,
+    FabricConfig,
+    Hit,
+    Miss,
+    Threshold,
+    create_cache_fabric,
+)
 from cache_fabric.errors import BackendUnavailable
 from cache_fabric.stores.base import Write
 from cache_fabric.stores.memory import MemoryStore
@@ -117,7 +125,9 @@ async def test_a_store_that_never_opens_delays_the_first_calls_only(ask: Ask) ->
 
 async def test_a_paraphrase_finds_an_answer_that_is_still_being_written(ask: Ask) -> None:
     store = Flaky("n")
-    fabric = create_cache_fabric("memory", store=store, config=FabricConfig(semantic_timeout=30))
+    fabric = create_cache_fabric(
+        "memory", store=store, policy=Threshold(), config=FabricConfig(semantic_timeout=30)
+    )
     missed = await fabric.lookup(ask("How do I return an item?"))
     assert isinstance(missed, Miss)
     store.fault = "hang while writing"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cache_fabric import CacheFabric, CacheRequest, Hit, Miss, create_cache_fabric
+from cache_fabric import CacheFabric, CacheRequest, Hit, Miss, Threshold, create_cache_fabric
 from cache_fabric.errors import ConfigurationError
 
 Ask = Callable[..., CacheRequest]
@@ -23,9 +23,9 @@ async def keep(fabric: CacheFabric, request: CacheRequest) -> None:
 
 
 async def test_a_second_run_starts_warm_in_both_tiers(tmp_path: Path, ask: Ask) -> None:
-    async with create_cache_fabric("local", path=tmp_path) as first:
+    async with create_cache_fabric("local", path=tmp_path, policy=Threshold()) as first:
         await keep(first, ask(QUESTION))
-    async with create_cache_fabric("local", path=tmp_path) as second:
+    async with create_cache_fabric("local", path=tmp_path, policy=Threshold()) as second:
         exact = await second.lookup(ask(QUESTION))
         near = await second.lookup(ask(PARAPHRASE))
         assert isinstance(exact, Hit)
@@ -51,16 +51,20 @@ def test_a_script_that_never_closes_its_fabric_loses_nothing(tmp_path: Path, ask
         [sys.executable, "-c", UNCLOSED, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
-    with create_cache_fabric("local", path=tmp_path).sync as fabric:
+    with create_cache_fabric("local", path=tmp_path, policy=Threshold()).sync as fabric:
         assert isinstance(fabric.lookup(ask(QUESTION)), Hit)
         assert isinstance(fabric.lookup(ask(PARAPHRASE)), Hit)
         assert fabric.inspect().metrics["misses"] == 1
 
 
 async def test_two_namespaces_in_one_folder_do_not_meet(tmp_path: Path, ask: Ask) -> None:
-    async with create_cache_fabric("local", path=tmp_path, namespace="a") as first:
+    async with create_cache_fabric(
+        "local", path=tmp_path, policy=Threshold(), namespace="a"
+    ) as first:
         await keep(first, ask(QUESTION))
-        async with create_cache_fabric("local", path=tmp_path, namespace="b") as second:
+        async with create_cache_fabric(
+            "local", path=tmp_path, policy=Threshold(), namespace="b"
+        ) as second:
             assert isinstance(await second.lookup(ask(PARAPHRASE)), Miss)
             assert await second.clear() == 0
         assert isinstance(await first.lookup(ask(QUESTION)), Hit)
@@ -69,13 +73,13 @@ async def test_two_namespaces_in_one_folder_do_not_meet(tmp_path: Path, ask: Ask
 async def test_another_embedders_index_is_refused_on_open_and_costs_only_the_semantic_tier(
     tmp_path: Path, ask: Ask
 ) -> None:
-    async with create_cache_fabric("local", path=tmp_path) as first:
+    async with create_cache_fabric("local", path=tmp_path, policy=Threshold()) as first:
         await keep(first, ask(QUESTION))
 
     def embed(text: str) -> list[float]:
         return [1.0, float(len(text))]
 
-    other = create_cache_fabric("local", path=tmp_path, embedder=embed)
+    other = create_cache_fabric("local", path=tmp_path, policy=Threshold(), embedder=embed)
     with pytest.raises(ConfigurationError, match="wordllama"):
         await other.open()
     missed = await other.lookup(ask(PARAPHRASE))
@@ -84,7 +88,7 @@ async def test_another_embedders_index_is_refused_on_open_and_costs_only_the_sem
     await other.store(missed.ticket, "By post.")
     assert isinstance(await other.lookup(ask(PARAPHRASE)), Hit)
     await other.aclose()
-    async with create_cache_fabric("local", path=tmp_path) as again:
+    async with create_cache_fabric("local", path=tmp_path, policy=Threshold()) as again:
         assert isinstance(await again.lookup(ask(PARAPHRASE)), Hit)
 
 
@@ -92,7 +96,7 @@ async def test_a_corrupt_database_costs_the_cache_and_never_the_call(
     tmp_path: Path, ask: Ask
 ) -> None:
     (tmp_path / "fabric.db").write_bytes(b"this is not a database, at all" * 100)
-    fabric = create_cache_fabric("local", path=tmp_path)
+    fabric = create_cache_fabric("local", path=tmp_path, policy=Threshold())
     missed = await fabric.lookup(ask(QUESTION))
     assert isinstance(missed, Miss)
     assert missed.degraded == "store"

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from cache_fabric import CacheFabric, CacheRequest, FabricConfig, Hit, create_cache_fabric
+from cache_fabric import (
+    CacheFabric,
+    CacheRequest,
+    FabricConfig,
+    Hit,
+    Threshold,
+    create_cache_fabric,
+)
 from cache_fabric.errors import BackendError, ConfigurationError
 from cache_fabric.reindex import Reindexed
 from cache_fabric.stores.base import Write
@@ -45,7 +52,7 @@ async def kept(tmp_path: Path) -> Path:
 
 
 def local(folder: Path, **options: Any) -> CacheFabric:
-    return create_cache_fabric("local", path=folder, config=PATIENT, **options)
+    return create_cache_fabric("local", path=folder, policy=Threshold(), config=PATIENT, **options)
 
 
 async def test_a_lost_index_is_filled_again(kept: Path) -> None:
