@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cache_fabric import CacheRequest, FabricConfig, Hit, Miss, create_cache_fabric
+from cache_fabric import CacheRequest, FabricConfig, Hit, Miss, Threshold, create_cache_fabric
 from cache_fabric.errors import (
     BackendError,
     BackendTimeout,
@@ -169,7 +169,7 @@ def request(question: str) -> CacheRequest:
 
 async def test_the_vector_preset_finds_by_meaning(url: str, server: FakeQdrant) -> None:
     patient = FabricConfig(exact_timeout=30, semantic_timeout=30, open_timeout=30)
-    async with create_cache_fabric("vector", url=url, config=patient) as fabric:
+    async with create_cache_fabric("vector", url=url, policy=Threshold(), config=patient) as fabric:
         await fabric.get_or_call(request("How do I return an item?"), lambda: "By post.")
         await fabric.flush()
         hit = await fabric.lookup(request("How can I return an item?"))

@@ -13,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from cache_fabric import CacheFabric, CacheRequest, FabricConfig, Hit, Miss, create_cache_fabric
+from cache_fabric import (
+    CacheFabric,
+    CacheRequest,
+    FabricConfig,
+    Hit,
+    Miss,
+    Threshold,
+    create_cache_fabric,
+)
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.indexes._vector_log import Note
 from cache_fabric.indexes.base import VectorIndex
@@ -32,7 +40,7 @@ ASKED_AGAIN = "How can I return an item?"
 
 ANSWER = """
 import sys
-from cache_fabric import CacheRequest, create_cache_fabric
+from cache_fabric import CacheRequest, Threshold, create_cache_fabric
 
 index = sys.argv[3] if len(sys.argv) > 3 else "resident"
 with create_cache_fabric("redis", url=sys.argv[1], index=index).sync as fabric:
@@ -63,7 +71,9 @@ def server(shared_server: Server) -> Server:
 
 @pytest.fixture
 async def fabric(server: Server) -> AsyncIterator[CacheFabric]:
-    async with create_cache_fabric("redis", url=server.url, config=PATIENT) as fabric:
+    async with create_cache_fabric(
+        "redis", url=server.url, policy=Threshold(), config=PATIENT
+    ) as fabric:
         yield fabric
 
 
@@ -107,7 +117,9 @@ async def test_an_answer_of_another_process_is_found_by_meaning(
 
 async def test_a_process_that_comes_later_finds_it_too(server: Server) -> None:
     await elsewhere(ANSWER, server.url, ASKED)
-    async with create_cache_fabric("redis", url=server.url, config=PATIENT) as fabric:
+    async with create_cache_fabric(
+        "redis", url=server.url, policy=Threshold(), config=PATIENT
+    ) as fabric:
         hit = await fabric.lookup(request(ASKED_AGAIN))
     assert isinstance(hit, Hit)
     assert hit.tier == "semantic"
@@ -230,7 +242,7 @@ async def test_a_resident_partition_of_a_chroma_server_hears_of_others_by_redis(
     with chroma_server(tmp_path) as port:
         index = f"chroma+http://127.0.0.1:{port}"
         async with create_cache_fabric(
-            "redis", url=server.url, index=index, config=PATIENT
+            "redis", url=server.url, index=index, policy=Threshold(), config=PATIENT
         ) as fabric:
             resident = fabric._life().parts.index
             assert isinstance(resident, ResidentIndex)
@@ -248,7 +260,9 @@ async def test_a_resident_partition_of_a_chroma_server_hears_of_others_by_redis(
 
 def test_the_preset_keeps_its_vectors_on_a_plain_folder_server_too(tmp_path: Path) -> None:
     """The embedded server is shared by the store and the vectors of one process."""
-    with create_cache_fabric("redis", url=f"embedded://{tmp_path / 's'}", config=PATIENT).sync as f:
+    with create_cache_fabric(
+        "redis", url=f"embedded://{tmp_path / 's'}", policy=Threshold(), config=PATIENT
+    ).sync as f:
         f.get_or_call(request(ASKED), lambda: "By post.")
         f.flush()
         assert f.get_or_call(request(ASKED_AGAIN), lambda: "not called") == "By post."

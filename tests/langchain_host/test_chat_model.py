@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.outputs import Generation
 from pydantic import BaseModel
 
-from cache_fabric import CacheFabric, ExactOnly, FabricConfig, create_cache_fabric
+from cache_fabric import CacheFabric, ExactOnly, FabricConfig, Threshold, create_cache_fabric
 from cache_fabric.instrumentation.events import Event, LabelEvent, LookupEvent, StoreEvent
 from cache_fabric.langchain import FabricCache
 
@@ -189,7 +189,7 @@ class TestHits:
 
 class TestMeaning:
     def test_a_paraphrase_hits_with_its_similarity(self, make_chat: MakeChat) -> None:
-        fabric = create_cache_fabric("memory")
+        fabric = create_cache_fabric("memory", policy=Threshold())
         chat = make_chat(cache=FabricCache(fabric))
         chat.invoke("What is the capital of France?")
         fabric.sync.flush()  # what is found by meaning is written behind
