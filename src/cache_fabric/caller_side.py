@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import json
 import logging
 import secrets
@@ -18,6 +19,7 @@ from typing import Any, Literal, TypeVar
 
 from cache_fabric import codec
 from cache_fabric.config import FabricConfig
+from cache_fabric.decisions import Decisions
 from cache_fabric.engine import Engine
 from cache_fabric.errors import NotCacheable
 from cache_fabric.freshness import expiry, is_within, must_bypass, ttl_of
@@ -72,6 +74,7 @@ class CallerSide:
         config: Limits and defaults.
         prices: What tokens cost.
         hooks: Hear every event.
+        decisions: Remembers how lookups ended.
     """
 
     def __init__(
@@ -81,12 +84,16 @@ class CallerSide:
         config: FabricConfig,
         prices: PriceTable,
         hooks: Sequence[EventHook],
+        decisions: Decisions,
     ) -> None:
         self._engine = engine
         self._live = live
         self._config = config
         self._prices = prices
         self._hooks = hooks
+        self._decisions = decisions
+        self._nonce = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
 
     def begin(self, request: CacheRequest) -> Ticket | Hit | Bypass:
         """Return a ticket for the home loop, unless the request ends here."""
@@ -98,7 +105,7 @@ class CallerSide:
         except Exception as error:  # noqa: BLE001 - a hostile value in the request may raise anything
             reason = f"unusable request: {type(error).__name__}"
             return self.bypass(str(getattr(request, "model", "")), reason, started)
-        ticket = Ticket(keys, request, _caller(), started)
+        ticket = Ticket(keys, request, _caller(), started, id=self._next_id())
         entry = None if request.options.refresh else self._hot(keys)
         if entry is None:
             return ticket
@@ -107,7 +114,8 @@ class CallerSide:
     def end(self, ticket: Ticket, result: R) -> R:
         """Stamp the result with its time, tell the hooks, and return it."""
         ticket.lookup_seconds = time.monotonic() - ticket.started
-        result = dataclasses.replace(result, seconds=ticket.lookup_seconds)
+        result = dataclasses.replace(result, seconds=ticket.lookup_seconds, lookup_id=ticket.id)
+        self._decisions.record(ticket, result)
         self._emit(event_of(ticket, result))
         if ticket.judged is None:
             self._engine.learning.count(ticket.keys.family)
@@ -138,9 +146,13 @@ class CallerSide:
             return None
         self._close(ticket, "stale")
         self._engine.capacity.used(entry.exact)
-        seconds = ticket.lookup_seconds
         return Hit(
-            entry=entry, tier="exact", reason="the model call failed", seconds=seconds, stale=True
+            entry=entry,
+            tier="exact",
+            reason="the model call failed",
+            seconds=ticket.lookup_seconds,
+            stale=True,
+            lookup_id=ticket.id,
         )
 
     def _close(self, ticket: Ticket, outcome: Literal["released", "stale"]) -> None:
@@ -229,6 +241,9 @@ class CallerSide:
             contexts=keys.contexts,
             tags=request.options.tags,
         )
+
+    def _next_id(self) -> str:
+        return f"{self._nonce}-{next(self._numbers)}"
 
     def _keys(self, request: CacheRequest) -> KeySet:
         reason = may_cache(request, self._config)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from cache_fabric.config import FabricConfig
+from cache_fabric.explanation import EntryExplanation, LookupExplanation
 from cache_fabric.freshness import is_within
 from cache_fabric.life import Life
 from cache_fabric.records import Invalidation
@@ -82,6 +83,22 @@ class AnswerMethods:
         """Return a kept answer by its id, or ``None``."""
         return await self._run(lambda life: life.engine.entry(entry_id))
 
+    async def explain(
+        self, of: str, *, texts: bool = False
+    ) -> LookupExplanation | EntryExplanation:
+        """Explain a lookup by its ``lookup_id``, or a kept answer by the id of its entry.
+
+        Lookups are remembered in the process that made them: the last 1,000 that were judged by
+        meaning, and the last 1,000 that were not.
+
+        Args:
+            of: The id.
+            texts: Whether to show words of prompts and answers.
+
+        Raises `NotFound` for an id that is neither, `BackendError` where the store failed.
+        """
+        return await self._run(lambda life: life.explanations.explain(of, texts))
+
     async def list_answers(
         self,
         *,
@@ -130,6 +147,7 @@ class AnswerMethods:
         Contexts, executions and what policies have learned stay: what is a paraphrase here does not
         depend on the answers.
         """
+        self._life().decisions.clear()
         return await self._run(lambda life: life.invalidations.clear())
 
     async def _answered(self, ticket: Ticket, call: Call) -> Any:

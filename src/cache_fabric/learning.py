@@ -16,9 +16,10 @@ from typing import Any
 
 from cache_fabric.answers import same_meaning, same_text
 from cache_fabric.instrumentation.events import Event, LabelEvent
-from cache_fabric.policy.base import Asked, Decision, Policy
+from cache_fabric.policy.base import Asked, Decision, Policy, Serve
 from cache_fabric.policy.family import Family, Judgment, answer_digest
 from cache_fabric.policy_memory import PolicyMemory
+from cache_fabric.policy.trace import trace
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.types import CacheEntry, Candidate, Ticket
 
@@ -65,10 +66,13 @@ class Learning:
         self._count_in()
         keys = ticket.keys
         asked = Asked(keys.question or "", keys.exact, ticket.vector, again)
-        decision = policy.decide(asked, candidates, self.memory.state(policy, keys.family))
+        state = self.memory.state(policy, keys.family)
+        decision = policy.decide(asked, candidates, state)
         self.memory.changed(policy, keys.family)
         if not again:
             ticket.judged = decision.judged
+        if not again or isinstance(decision, Serve):
+            ticket.trace = trace(policy, decision, candidates, state)
         return decision
 
     def settled(self, ticket: Ticket, policy: Policy, entry: CacheEntry) -> None:

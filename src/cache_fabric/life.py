@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from cache_fabric.caller_side import CallerSide, Prepared, emit_to
 from cache_fabric.config import FabricConfig
 from cache_fabric.contexts import Contexts
+from cache_fabric.decisions import Decisions
 from cache_fabric.embedders.base import Embedder
 from cache_fabric.engine import Engine
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.executions import Executions
+from cache_fabric.explanations import Explanations
 from cache_fabric.indexes.base import VectorIndex
 from cache_fabric.instrumentation.events import EventHook
 from cache_fabric.instrumentation.metrics import Totals
@@ -72,7 +74,11 @@ class Life:
             emit=lambda event: emit_to(hooks, event),
         )
         self.contexts = Contexts(self.engine.store, parts.store, config.secret)
-        self.caller_side = CallerSide(self.engine, self.contexts.live, config, prices, hooks)
+        self.decisions = Decisions()
+        self.explanations = Explanations(self.engine, self.decisions)
+        self.caller_side = CallerSide(
+            self.engine, self.contexts.live, config, prices, hooks, self.decisions
+        )
         self.executions = Executions(self.engine.store, parts.store, config)
         self.ledger = Ledger(self.engine.store, parts.store, config)
         self.similar = SimilarSearch(self.engine, self.contexts)

@@ -45,7 +45,7 @@ class Paraphrases:
 
     async def join(self, ticket: Ticket, policy: Policy) -> Hit | None:
         """Return the answer to a near question; without one the ticket goes to the model."""
-        deadline = time.monotonic() + self._config.join_paraphrases
+        deadline, refused = time.monotonic() + self._config.join_paraphrases, ticket.trace
         while (left := deadline - time.monotonic()) > 0:
             decision = self._judged(ticket, policy)
             if decision is None:
@@ -56,7 +56,7 @@ class Paraphrases:
             if entry is not None:
                 reason = f"in flight: {decision.reason}"
                 return Hit(entry=entry, tier="semantic", similarity=near.similarity, reason=reason)
-        ticket.calls = True
+        ticket.calls, ticket.trace = True, refused
         return None
 
     def _judged(self, ticket: Ticket, policy: Policy) -> Serve | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from cache_fabric.explanation import EntryExplanation, LookupExplanation
 from cache_fabric.ledger import Inspection
 from cache_fabric.records import Execution, Feedback, Invalidation, SimilarItem
 from cache_fabric.reindex import Progress, Reindexed
@@ -100,6 +101,9 @@ class SyncCacheFabric(SyncContextMethods):
 
     def get_entry(self, entry_id: str) -> CacheEntry | None:
         return self._call(lambda: self._fabric.get_entry(entry_id))
+
+    def explain(self, of: str, *, texts: bool = False) -> LookupExplanation | EntryExplanation:
+        return self._call(lambda: self._fabric.explain(of, texts=texts))
 
     def list_answers(
         self,

@@ -193,6 +193,9 @@ class Ticket:
         vector: The question's unit vector once it has been embedded, so that a store need not.
         stale: The expired answer of the same request, while its stale windows last.
         calls: True once the lookup has ended in a miss: the caller is with the model.
+        judged: What a policy that learns wants to hear of again.
+        trace: What the policy's decision rested on, for `explain`.
+        id: Of the lookup.
     """
 
     keys: KeySet
@@ -203,8 +206,10 @@ class Ticket:
     vector: Any = field(default=None, repr=False)
     stale: CacheEntry | None = field(default=None, repr=False)
     judged: Any = field(default=None, repr=False)
+    trace: Any = field(default=None, repr=False)
     calls: bool = False
     closed: bool = False
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +225,7 @@ class Hit:
         probability: That the answer is right, where the policy states one.
         stale: True for an answer past its time, see ``FabricConfig.stale_while_revalidate`` and
             ``stale_if_error``.
+        lookup_id: Names this lookup for ``explain`` in this process.
     """
 
     entry: CacheEntry
@@ -229,6 +235,7 @@ class Hit:
     seconds: float = 0.0
     probability: float | None = None
     stale: bool = False
+    lookup_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +248,7 @@ class Miss:
         nearest: The best candidate that was refused, if any.
         probability: That the best neighbor's answer is right, where the policy states one.
         degraded: The part of ours that failed (``"store"``, ``"embedder"`` ...), else ``None``.
+        lookup_id: Names this lookup for ``explain`` in this process.
     """
 
     ticket: Ticket
@@ -249,6 +257,7 @@ class Miss:
     nearest: Candidate | None = None
     probability: float | None = None
     degraded: str | None = None
+    lookup_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,3 +100,26 @@ def test_an_application_that_runs_hears_of_a_purge(answers: Run, folder: Path) -
         assert answers("purge", "--model", "gpt-4o-mini").exit_code == 0
         assert heard.wait(30)
         assert running.get_or_call(asked, lambda: "new") == "new"
+
+
+def test_explain_tells_where_an_answer_is_from(answers: Run) -> None:
+    entry_id = shown(answers, "ls", "--tenant", "acme")[0]["id"]
+    told = shown(answers, "explain", entry_id)
+    assert (told["model"], told["tenant"], told["tags"]) == ("gpt-4o-mini", "acme", ["shop"])
+    assert (told["text"], told["hits"], told["expired"]) == (None, [], False)
+    assert shown(answers, "explain", entry_id, "--texts")["text"] == "In Bern."
+
+
+def test_explain_is_readable_and_says_that_lookups_live_in_their_process(answers: Run) -> None:
+    entry_id = shown(answers, "ls", "--tag", "shop")[1]["id"]
+    result = answers("explain", entry_id, "--texts")
+    assert result.exit_code == 0
+    assert "gpt-4o-mini" in result.stdout
+    assert "\x1b[2J" not in result.stdout
+    assert "the process that made them" in result.stdout
+
+
+def test_explain_of_an_unknown_id_says_so(answers: Run) -> None:
+    result = answers("explain", "00.11")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "neither a kept answer nor" in result.stderr

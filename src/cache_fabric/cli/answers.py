@@ -6,12 +6,14 @@ and a vector that is left in an index is removed when it is found.
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from cache_fabric.cli._answer_views import show_explained
 from cache_fabric.cli._context_options import opened_contexts
 from cache_fabric.cli._context_views import add_row, first_line, moment, new_table, show_value
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
@@ -73,6 +75,25 @@ def show(entry_id: EntryId, fabric: FabricOption = None, json: JsonOption = Fals
         print_json({**_plain(entry), "payload": entry.payload})
     else:
         show_value(entry.text)
+
+
+@app.command()
+def explain(
+    entry_id: EntryId,
+    texts: Annotated[bool, typer.Option("--texts", help="Show question and answer.")] = False,
+    fabric: FabricOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell where an answer came from and how long it may be served.
+
+    Lookups are explained by the process that made them, with fabric.explain(lookup_id).
+    """
+    with opened_contexts(fabric) as opened:
+        explained = opened.explain(entry_id, texts=texts)
+    if json:
+        print_json(dataclasses.asdict(explained))
+    else:
+        show_explained(explained)
 
 
 @app.command()

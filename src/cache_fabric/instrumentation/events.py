@@ -29,6 +29,7 @@ class LookupEvent:
         original_seconds: Of a hit: what the model took for this answer, ``None`` if not known.
         usage: Of a hit: the tokens that were not spent.
         saved_micros: Of a hit: what those tokens would have cost, ``None`` if not priced.
+        lookup_id: Names the lookup for ``explain``; ``None`` of a bypass.
     """
 
     outcome: Literal["hit", "miss", "bypass"]
@@ -44,6 +45,7 @@ class LookupEvent:
     usage: Usage | None = None
     saved_micros: int | None = None
     stale: bool = False
+    lookup_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,7 @@ def event_of(ticket: Ticket, result: Hit | Miss) -> LookupEvent:
             degraded=result.degraded,
             similarity=result.nearest.similarity if result.nearest else None,
             partition=partition,
+            lookup_id=ticket.id,
         )
     return LookupEvent(
         outcome="hit",
@@ -122,6 +125,7 @@ def event_of(ticket: Ticket, result: Hit | Miss) -> LookupEvent:
         similarity=result.similarity,
         entry_id=result.entry.id,
         partition=partition,
+        lookup_id=ticket.id,
         stale=result.stale,
         original_seconds=result.entry.latency,
         usage=result.entry.usage,

@@ -54,6 +54,7 @@ class Reading:
         best: The position of the highest score among those that the guard does not contradict,
             or of all if there is none.
         contradicted: Whether the guard contradicts the best.
+        answers: A digest of the answer of each neighbor, those that only vote as well.
     """
 
     candidates: tuple[Candidate, ...]
@@ -63,6 +64,7 @@ class Reading:
     hashed: tuple[list[int], ...]
     best: int
     contradicted: bool
+    answers: tuple[str, ...]
 
 
 class Matcher:
@@ -118,9 +120,15 @@ class Matcher:
         against = whole[:, _CONTRADICTS] + moved > 0.0
         best = int(np.argmax(means if against.all() else np.where(against, -np.inf, means)))
         scores = np.array([moderated(m, v) for m, v in zip(means, variances, strict=True)])
-        contradicted = bool(against[best])
         return Reading(
-            tuple(judged), tuple(verdicts), scores, rows, tuple(hashed), best, contradicted
+            tuple(judged),
+            tuple(verdicts),
+            scores,
+            rows,
+            tuple(hashed),
+            best,
+            bool(against[best]),
+            tuple(answers),
         )
 
     def learn(self, reading: Reading, labels: Sequence[bool | None], weight: float = 1.0) -> None:
