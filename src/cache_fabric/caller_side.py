@@ -117,7 +117,7 @@ class CallerSide:
         result = dataclasses.replace(result, seconds=ticket.lookup_seconds, lookup_id=ticket.id)
         self._decisions.record(ticket, result)
         self._emit(event_of(ticket, result))
-        if ticket.judged is None:
+        if ticket.judged is None and ticket.shadowed is None:
             self._engine.learning.count(ticket.keys.family)
         if isinstance(result, Hit):
             ticket.closed = True

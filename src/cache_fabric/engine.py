@@ -23,6 +23,7 @@ from cache_fabric.policy.base import Policy, Serve
 from cache_fabric.policy_memory import PolicyMemory
 from cache_fabric.selector import Retirements, Selector
 from cache_fabric.semantic_tier import SemanticTier
+from cache_fabric.shadow import Shadow
 from cache_fabric.single_flight import Role, SingleFlight
 from cache_fabric.stores.base import Store
 from cache_fabric.types import CacheEntry, Candidate, Hit, Miss, Neighbor, Ticket
@@ -42,6 +43,7 @@ class Engine:
         policy: Decides what may be served.
         config: Limits and budgets.
         emit: Hears the events that no caller waits for.
+        shadow: Decides beside it and serves nothing.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class Engine:
         policy: Policy,
         config: FabricConfig,
         emit: Callable[[Event], None],
+        shadow: Policy | None = None,
     ) -> None:
-        self.kept = KeptAnswers(store, semantic, indexed=policy.semantic, config=config, emit=emit)
+        self._indexed = policy.semantic or shadow is not None
+        self.kept = KeptAnswers(store, semantic, indexed=self._indexed, config=config, emit=emit)
         self.store, self.exact = self.kept.store, self.kept.exact
         self.hot, self.queue, self.capacity = self.kept.hot, self.kept.queue, self.kept.capacity
         self.semantic = semantic
@@ -61,6 +65,7 @@ class Engine:
         self.retirements = Retirements()
         memory = PolicyMemory(self.kept.store, store, semantic.identity, config)
         self.learning = Learning(semantic, memory, emit)
+        self._shadow = None if shadow is None else Shadow(shadow, self.learning, emit)
         self._paraphrases = Paraphrases(self.flights, self.exact, self.learning, config)
         self._records = store
         self._policy = policy
@@ -124,6 +129,8 @@ class Engine:
             self.flights.observe(entry.model, entry.latency)
         if ticket is not None:
             self.learning.settled(ticket, self._policy_of(ticket), entry)
+            if self._shadow is not None:
+                self._shadow.settled(ticket, entry)
         self.flights.settle(entry.exact, data)
         if ticket is not None and self.retirements.cover(entry, ticket.started):
             self.hot.discard([entry.exact])  # retired while the model was thinking
@@ -139,7 +146,7 @@ class Engine:
                 partition=entry.partition,
                 tenant=entry.tenant,
                 cost=entry.cost_micros,
-                question=entry.question if self._policy.semantic or vector is not None else None,
+                question=entry.question if self._indexed or vector is not None else None,
                 vector=vector,
             )
         )
@@ -167,7 +174,7 @@ class Engine:
         self.hot.clear()
         count = await self.store.demand(lambda: self._records.clear(ANSWERS))
         self.capacity.clear()
-        if self._policy.semantic:
+        if self._indexed:
             await self.semantic.clear()
         return count
 
@@ -175,7 +182,7 @@ class Engine:
         """Open store, embedder and index now; raises what stands in the way."""
         await self.store.open()
         self.capacity.start()
-        if self._policy.semantic:
+        if self._indexed:
             await self.semantic.open()
 
     def _policy_of(self, ticket: Ticket) -> Policy:
@@ -184,14 +191,19 @@ class Engine:
 
     async def _by_meaning(self, ticket: Ticket, degraded: str | None) -> Hit | Miss:
         question, policy = ticket.keys.question, self._policy_of(ticket)
-        if question is None or not policy.semantic:
+        if question is None or not (policy.semantic or self._shadow is not None):
             return Miss(ticket=ticket, reason="not found", degraded=degraded)
         try:
             candidates = await self._near(ticket, question)
         except Degraded as fault:
+            if not policy.semantic:  # it was looked for on the shadow's account
+                return Miss(ticket=ticket, reason="not found", degraded=degraded)
             return Miss(ticket=ticket, reason=str(fault), degraded=fault.part)
         await self.learning.memory.ready(policy, ticket.keys.family)
+        seen, candidates = candidates, [c for c in candidates if c.similarity >= policy.floor]
         decision = self.learning.decide(ticket, policy, candidates)
+        if self._shadow is not None:
+            self._shadow.decide(ticket, policy, decision, seen)
         if not isinstance(decision, Serve):
             return Miss(
                 ticket=ticket,
@@ -221,6 +233,8 @@ class Engine:
             self.queue.of(ticket.keys.partition),
         )
         floor = self._policy_of(ticket).floor
+        if self._shadow is not None:
+            floor = min(floor, self._shadow.policy.floor)
         near = [n for n in neighbors if n.similarity >= floor]
         if not near:
             return []

@@ -55,6 +55,7 @@ class CacheFabric(AnswerMethods, ContextMethods):
         config: Limits and budgets.
         prices: What tokens cost.
         hooks: Hear every event, from any thread.
+        shadow: Decides beside the policy and serves nothing.
     """
 
     def __init__(
@@ -65,9 +66,11 @@ class CacheFabric(AnswerMethods, ContextMethods):
         config: FabricConfig,
         prices: PriceTable,
         hooks: Iterable[EventHook] = (),
+        shadow: Policy | None = None,
     ) -> None:
         self.config = config
         self.policy = policy
+        self.shadow = shadow
         self._make_parts = make_parts
         self._prices = prices
         self._metrics = Metrics()
@@ -238,6 +241,11 @@ class CacheFabric(AnswerMethods, ContextMethods):
         with self._lock:
             if self._alive is None or self._alive.pid != os.getpid():
                 self._alive = Life(
-                    self._make_parts, self.policy, self.config, self._prices, self._hooks
+                    self._make_parts,
+                    self.policy,
+                    self.config,
+                    self._prices,
+                    self._hooks,
+                    self.shadow,
                 )
             return self._alive

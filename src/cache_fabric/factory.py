@@ -64,7 +64,10 @@ PRESETS = {
     "redis": _Preset(_redis, frozenset({"url"}), {"redis_url": "url", "vector_db_url": "index"}),
     "vector": _Preset(_vector, frozenset({"url"}), {"redis_url": "store", "vector_db_url": "url"}),
 }
-_OPTIONS = ("store", "index", "embedder", "policy", "namespace", "ttl", "config", "prices", "hooks")
+_OPTIONS = (
+    *("store", "index", "embedder", "policy", "shadow", "namespace", "ttl", "config"),
+    *("prices", "hooks"),
+)
 
 
 def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
@@ -87,6 +90,8 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
             embedder: ``"wordllama"`` (default), ``"onnx:/folder"``, ``"litellm:model"``, a
                 LangChain ``Embeddings``, a callable from text to vector, or an `Embedder`.
             policy: What may be served, default ``Verified(max_error=0.01)``.
+            shadow: A policy that decides and learns beside it and serves nothing; what it would
+                have done is in ``get_metrics()["shadow"]``.
             namespace: Keeps answers and records apart from those of other namespaces.
             ttl: Seconds an answer may be served.
             config: Every other limit, as a `FabricConfig`.
@@ -107,6 +112,7 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
         )
     options = _translated(backend, preset, options)
     config = _config(options)
+    policy = _policy(options.get("policy"))
     store, index = preset.places(options)
     store = options.get("store", store)
     if index == RESIDENT and not isinstance(store, str):
@@ -129,7 +135,8 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
 
     return CacheFabric(
         make_parts,
-        policy=_policy(options.get("policy")),
+        policy=policy,
+        shadow=_shadow(options.get("shadow"), policy),
         config=config,
         prices=_prices(options.get("prices")),
         hooks=_hooks(options.get("hooks", ())),
@@ -213,6 +220,18 @@ def _policy(policy: Any) -> Policy:
     if not isinstance(policy, Policy):
         raise ConfigurationError(f"policy: expected a policy, got {type(policy).__name__}")
     return policy
+
+
+def _shadow(shadow: Any, policy: Policy) -> Policy | None:
+    if shadow is None:
+        return None
+    if not isinstance(shadow, Policy) or not shadow.semantic:
+        raise ConfigurationError(
+            f"shadow: expected Verified or Threshold, got {type(shadow).__name__}"
+        )
+    if shadow == policy:
+        raise ConfigurationError("shadow: expected another policy than the one that serves")
+    return shadow
 
 
 def _prices(prices: Any) -> PriceTable:

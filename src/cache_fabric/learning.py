@@ -17,7 +17,7 @@ from typing import Any
 from cache_fabric.answers import same_meaning, same_text
 from cache_fabric.instrumentation.events import Event, LabelEvent
 from cache_fabric.policy.base import Asked, Decision, Policy, Serve
-from cache_fabric.policy.family import Family, Judgment, answer_digest
+from cache_fabric.policy.family import Family, Judgment, Lesson, answer_digest
 from cache_fabric.policy_memory import PolicyMemory
 from cache_fabric.policy.trace import trace
 from cache_fabric.semantic_tier import SemanticTier
@@ -63,16 +63,28 @@ class Learning:
 
         ``again`` is for the same request with other candidates; its refusal teaches nothing.
         """
-        self._count_in()
-        keys = ticket.keys
-        asked = Asked(keys.question or "", keys.exact, ticket.vector, again)
-        state = self.memory.state(policy, keys.family)
-        decision = policy.decide(asked, candidates, state)
-        self.memory.changed(policy, keys.family)
+        decision = self.judge(ticket, policy, candidates, again=again)
         if not again:
             ticket.judged = decision.judged
         if not again or isinstance(decision, Serve):
+            state = self.memory.state(policy, ticket.keys.family)
             ticket.trace = trace(policy, decision, candidates, state)
+        return decision
+
+    def judge(
+        self,
+        ticket: Ticket,
+        policy: Policy,
+        candidates: Sequence[Candidate],
+        *,
+        again: bool = False,
+    ) -> Decision:
+        """Return what a policy says, and leave the ticket as it is."""
+        self._count_in()
+        keys = ticket.keys
+        asked = Asked(keys.question or "", keys.exact, ticket.vector, again)
+        decision = policy.decide(asked, candidates, self.memory.state(policy, keys.family))
+        self.memory.changed(policy, keys.family)
         return decision
 
     def settled(self, ticket: Ticket, policy: Policy, entry: CacheEntry) -> None:
@@ -80,13 +92,53 @@ class Learning:
         judged, ticket.judged = ticket.judged, None
         if not isinstance(judged, Judgment):
             return
+        family = ticket.keys.family
+
+        def told(lesson: Lesson) -> None:
+            said = dataclasses.asdict(lesson)
+            self._emit(LabelEvent(policy=policy.name, family=family, **said))
+
+        self.teach(policy, family, judged, entry, told)
+
+    def teach(
+        self,
+        policy: Policy,
+        family: str,
+        judged: Judgment,
+        entry: CacheEntry,
+        told: Callable[[Lesson], None],
+    ) -> None:
+        """Bring a policy the fresh answer; ``told`` hears what the best candidate's label said."""
+
+        def learn(labels: Sequence[bool | None]) -> None:
+            state: Family = self.memory.state(policy, family)
+            lesson = state.learn(judged, labels, answer_digest(entry))
+            known = sum(label is not None for label in labels)
+            self.memory.changed(policy, family, labels=known)
+            if lesson is not None:
+                told(lesson)
+
+        self.compare(policy, entry, _kept(judged), learn)
+
+    def compare(
+        self,
+        policy: Policy,
+        fresh: CacheEntry,
+        kept: Sequence[CacheEntry],
+        then: Callable[[Sequence[bool | None]], None],
+    ) -> None:
+        """Tell which kept answers say what the fresh one says: at once where their texts do."""
         try:
             compare = getattr(policy, "same_answer", None) or same_text
-            said = [_said(compare, entry.text, kept.text) for kept in _kept(judged)]
+            said = [_said(compare, fresh.text, one.text) for one in kept]
             if all(isinstance(one, bool) for one in said):
-                self._learn(policy, ticket.keys.family, judged, entry, said)
-            else:
-                self._learn_later(policy, ticket.keys.family, judged, entry, said)
+                then(said)
+                return
+            task = asyncio.get_running_loop().create_task(
+                self._compare_later(policy, fresh, kept, said, then)
+            )
+            self._labelling.add(task)
+            task.add_done_callback(self._labelling.discard)
         except Exception:  # noqa: BLE001 - a lesson that fails must not fail a request
             _log.exception("a label was lost")
 
@@ -95,35 +147,21 @@ class Learning:
         while self._labelling:
             await asyncio.wait(self._labelling)
 
-    def _learn_later(self, policy: Policy, family: str, *lesson: Any) -> None:
-        task = asyncio.get_running_loop().create_task(self._ask_and_learn(policy, family, *lesson))
-        self._labelling.add(task)
-        task.add_done_callback(self._labelling.discard)
-
-    async def _ask_and_learn(
-        self, policy: Policy, family: str, judged: Judgment, entry: CacheEntry, said: list[Any]
+    async def _compare_later(
+        self,
+        policy: Policy,
+        fresh: CacheEntry,
+        kept: Sequence[CacheEntry],
+        said: Sequence[Any],
+        then: Callable[[Sequence[bool | None]], None],
     ) -> None:
         try:
             labels = [await one if isinstance(one, Awaitable) else one for one in said]
             if getattr(policy, "same_answer", None) is None:
-                await self._compare_prose(entry, _kept(judged), labels)
-            self._learn(policy, family, judged, entry, labels)
+                await self._compare_prose(fresh, kept, labels)
+            then(labels)
         except Exception:  # noqa: BLE001 - a lesson that fails must not fail a request
             _log.exception("a label was lost")
-
-    def _learn(
-        self,
-        policy: Policy,
-        family: str,
-        judged: Judgment,
-        entry: CacheEntry,
-        labels: Sequence[bool | None],
-    ) -> None:
-        state: Family = self.memory.state(policy, family)
-        lesson = state.learn(judged, labels, answer_digest(entry))
-        self.memory.changed(policy, family, labels=sum(label is not None for label in labels))
-        if lesson is not None:
-            self._emit(LabelEvent(policy=policy.name, family=family, **dataclasses.asdict(lesson)))
 
     async def _compare_prose(
         self, fresh: CacheEntry, kept: Sequence[CacheEntry], labels: list[bool | None]

@@ -52,6 +52,7 @@ class Life:
         config: Limits and budgets.
         prices: What tokens cost.
         hooks: Hear every event.
+        shadow: Decides beside the policy and serves nothing.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Life:
         config: FabricConfig,
         prices: PriceTable,
         hooks: list[EventHook],
+        shadow: Policy | None = None,
     ) -> None:
         self.pid = os.getpid()
         self._config = config
@@ -72,6 +74,7 @@ class Life:
             policy=policy,
             config=config,
             emit=lambda event: emit_to(hooks, event),
+            shadow=shadow,
         )
         self.contexts = Contexts(self.engine.store, parts.store, config.secret)
         self.decisions = Decisions()

@@ -194,6 +194,7 @@ class Ticket:
         stale: The expired answer of the same request, while its stale windows last.
         calls: True once the lookup has ended in a miss: the caller is with the model.
         judged: What a policy that learns wants to hear of again.
+        shadowed: What the shadow policy decided.
         trace: What the policy's decision rested on, for `explain`.
         id: Of the lookup.
     """
@@ -206,6 +207,7 @@ class Ticket:
     vector: Any = field(default=None, repr=False)
     stale: CacheEntry | None = field(default=None, repr=False)
     judged: Any = field(default=None, repr=False)
+    shadowed: Any = field(default=None, repr=False)
     trace: Any = field(default=None, repr=False)
     calls: bool = False
     closed: bool = False

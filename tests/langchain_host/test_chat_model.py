@@ -15,7 +15,7 @@ from langchain_core.outputs import Generation
 from pydantic import BaseModel
 
 from cache_fabric import CacheFabric, ExactOnly, FabricConfig, Threshold, create_cache_fabric
-from cache_fabric.instrumentation.events import Event, LabelEvent, LookupEvent, StoreEvent
+from cache_fabric.instrumentation.events import Event, LookupEvent, StoreEvent
 from cache_fabric.langchain import FabricCache
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def reasons(events: list[Event], outcome: str) -> list[str]:
     return [
         event.reason
         for event in events
-        if not isinstance(event, LabelEvent) and event.outcome == outcome
+        if isinstance(event, LookupEvent | StoreEvent) and event.outcome == outcome
     ]
 
 

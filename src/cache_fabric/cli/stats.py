@@ -48,6 +48,19 @@ def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
         ("stale answers", f"{metrics['stale'] + metrics['stale_if_error']:,}"),
         ("evicted", f"{metrics['evicted']:,} ({metrics['evicted_bytes'] / 1e6:.1f} MB)"),
         ("refused near misses", f"{metrics['refused_near_misses']:,}"),
+        *_shadow_rows(metrics["shadow"]),
+    ]
+
+
+def _shadow_rows(shadow: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if shadow is None:
+        return []
+    return [
+        ("shadow: would-be hits", f"{shadow['hits']:,} of {shadow['judged']:,}"),
+        ("  right, where known", _shown(shadow["right"], "{:.1f} %")),
+        ("  known", f"{shadow['labelled']:,}"),
+        ("  decides alike", _shown(shadow["agreement"], "{:.1f} %")),
+        ("  faults", f"{shadow['faults']:,}"),
     ]
 
 

@@ -12,7 +12,15 @@ from typing import Literal
 
 from cache_fabric.types import Hit, Miss, Ticket, Tier, Usage
 
-__all__ = ["Event", "EventHook", "LabelEvent", "LookupEvent", "StoreEvent", "event_of"]
+__all__ = [
+    "Event",
+    "EventHook",
+    "LabelEvent",
+    "LookupEvent",
+    "ShadowEvent",
+    "StoreEvent",
+    "event_of",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +106,31 @@ class LabelEvent:
     drifted: bool
 
 
-Event = LookupEvent | StoreEvent | LabelEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowEvent:
+    """What the shadow policy would have done; or later, whether that would have been right.
+
+    Attributes:
+        policy: Its name.
+        outcome: ``hit`` if it would have served the answer, ``miss`` if not, ``fault`` if it broke.
+            Of a label, a would-be hit that it would have asked anew as a sample is a ``hit``.
+        lookup_id: Of the lookup.
+        agreed: Whether it decided as the serving policy did; ``None`` of a label or a fault.
+        right: Of a label: whether the neighbor's answer was right; else ``None``.
+        probability: That it is, as the policy had stated it, ``None`` if it states none.
+        similarity: Of a label: that of the neighbor's question.
+    """
+
+    policy: str
+    outcome: Literal["hit", "miss", "fault"]
+    lookup_id: str
+    agreed: bool | None = None
+    right: bool | None = None
+    probability: float | None = None
+    similarity: float | None = None
+
+
+Event = LookupEvent | StoreEvent | LabelEvent | ShadowEvent
 EventHook = Callable[[Event], None]
 
 

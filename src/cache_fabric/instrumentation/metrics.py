@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from cache_fabric.instrumentation.events import Event, LabelEvent, LookupEvent, StoreEvent
+from cache_fabric.instrumentation.events import (
+    Event,
+    LabelEvent,
+    LookupEvent,
+    ShadowEvent,
+    StoreEvent,
+)
 from cache_fabric.policy.audit import Estimate
 
 __all__ = ["Metrics", "Totals", "figures"]
@@ -40,6 +46,8 @@ class Totals:
         sampled, sampled_weight, sampled_squares, sampled_wrong: Those with a ``weight``: how many,
             the sums of it and of its square, and its sum where the answer was wrong.
         paid, spent_micros, spent_tokens: The same of `StoreEvent`.
+        shadow: `ShadowEvent` without a label by ``outcome``, those that ``agreed``, and ``right``
+            and ``wrong`` labels of would-be hits.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -67,6 +75,7 @@ class Totals:
     paid: int = 0
     spent_micros: int = 0
     spent_tokens: int = 0
+    shadow: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Totals:
@@ -105,6 +114,8 @@ class Metrics:
                 _add_lookup(self._totals, event)
             elif isinstance(event, LabelEvent):
                 _add_label(self._totals, event)
+            elif isinstance(event, ShadowEvent):
+                _add_shadow(self._totals, event)
             else:
                 _add_answer(self._totals, event)
 
@@ -153,6 +164,14 @@ def _add_label(totals: Totals, event: LabelEvent) -> None:
         totals.sampled_wrong += 0.0 if event.right else event.weight
 
 
+def _add_shadow(totals: Totals, event: ShadowEvent) -> None:
+    if event.right is None:
+        totals.shadow[event.outcome] += 1
+        totals.shadow["agreed"] += bool(event.agreed)
+    elif event.outcome == "hit":
+        totals.shadow["right" if event.right else "wrong"] += 1
+
+
 def _add_answer(totals: Totals, event: StoreEvent) -> None:
     totals.answers[event.outcome] += 1
     totals.evicted_bytes += event.size or 0
@@ -198,6 +217,7 @@ def figures(totals: Totals) -> dict[str, Any]:
         "labels": totals.labels,
         "drifts": totals.drifts,
         "wrong_semantic_hits": _wrong(totals),
+        "shadow": _shadow(totals.shadow),
         "hits_by_tier": dict(totals.tiers),
         "degraded": dict(totals.degraded),
         "answers": dict(totals.answers),
@@ -225,6 +245,26 @@ def _wrong(totals: Totals) -> dict[str, Any]:
         "low": 100.0 * estimate.low,
         "high": 100.0 * estimate.high,
         "sampled": estimate.asked,
+    }
+
+
+def _shadow(counts: Counter[str]) -> dict[str, Any] | None:
+    """What the shadow policy would have done; ``None`` if there is none. Shares are percent.
+
+    ``hit_rate`` is of the lookups that were judged by meaning, ``right`` of the would-be hits whose
+    fresh answer is known.
+    """
+    if not counts.total():
+        return None
+    judged, labelled = counts["hit"] + counts["miss"], counts["right"] + counts["wrong"]
+    return {
+        "judged": judged,
+        "hits": counts["hit"],
+        "hit_rate": _ratio(100.0 * counts["hit"], judged),
+        "agreement": _ratio(100.0 * counts["agreed"], judged),
+        "labelled": labelled,
+        "right": _ratio(100.0 * counts["right"], labelled),
+        "faults": counts["fault"],
     }
 
 
