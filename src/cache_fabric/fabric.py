@@ -214,14 +214,14 @@ class CacheFabric(AnswerMethods, ContextMethods):
         await self._stop_refreshes()
         life = self._life()
         if not life.portal.closed:
-            await life.portal.run(lambda: life.close(self._metrics.totals()))
+            await life.portal.run(lambda: life.close(self._metrics.totals))
             life.portal.close()
 
     def _close_at_exit(self) -> None:
         """Write what a program left waiting that ended without closing the fabric."""
         life = self._alive
         if life is not None and life.pid == os.getpid() and life.portal.has_thread:
-            life.portal.call(lambda: life.close(self._metrics.totals(), _EXIT_PATIENCE))
+            life.portal.call(lambda: life.close(self._metrics.totals, _EXIT_PATIENCE))
 
     async def __aenter__(self) -> Self:
         self._life().portal.adopt()

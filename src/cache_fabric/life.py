@@ -108,13 +108,13 @@ class Life:
         if not self.portal.closed:
             self.portal.post(self.engine.flights.release, ticket)
 
-    async def close(self, totals: Totals, patience: float = 10.0) -> None:
+    async def close(self, totals: Callable[[], Totals], patience: float = 10.0) -> None:
         """Write what waits, the sums and what was learned, then close what this fabric made."""
         with contextlib.suppress(TimeoutError, CacheFabricError):
             async with asyncio.timeout(patience):
                 await self.engine.learning.flush()
                 await self.engine.queue.flush()
-                await self.ledger.keep(totals)
+                await self.ledger.keep(totals())
                 await self.engine.learning.memory.write()
         self.engine.learning.memory.stop()
         await self.contexts.live.stop()

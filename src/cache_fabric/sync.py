@@ -192,7 +192,7 @@ class SyncCacheFabric(SyncContextMethods):
         """Write what waits, close what the fabric made; idempotent (`CacheFabric.aclose`)."""
         life = self._fabric._life()
         if not life.portal.closed:
-            life.portal.call(lambda: life.close(self._fabric._metrics.totals()))
+            life.portal.call(lambda: life.close(self._fabric._metrics.totals))
             life.portal.close()
 
     def __enter__(self) -> Self:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -225,3 +227,25 @@ async def test_without_a_shadow_there_are_no_figures_of_one() -> None:
 def test_a_shadow_that_makes_no_sense_is_refused(shadow: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^shadow: expected"):
         create_cache_fabric("memory", policy=Threshold(0.9), shadow=shadow)
+
+
+async def test_labels_that_come_while_the_fabric_closes_are_in_what_it_leaves(
+    ask: Ask, tmp_path: Path
+) -> None:
+    going = asyncio.Event()
+
+    async def compared(fresh: str, kept: str) -> bool:
+        await going.wait()
+        return True
+
+    shadow = Verified(max_error=0.2, reask=0, same_answer=compared)
+    options = {"path": tmp_path, "index": "memory", "config": PATIENT}
+    async with create_cache_fabric("local", policy=ExactOnly(), shadow=shadow, **options) as fabric:
+        await fabric.store(ask(OURS), "nine")
+        await fabric.flush()
+        miss = await fabric.lookup(ask(CLOSE))
+        assert isinstance(miss, Miss)
+        await fabric.store(miss.ticket, "nine")
+        asyncio.get_running_loop().call_later(0.01, going.set)
+    async with create_cache_fabric("local", **options) as after:
+        assert (await after.inspect()).metrics["shadow"]["labelled"] == 1
