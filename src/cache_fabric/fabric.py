@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache_fabric.at_exit import run_at_exit
@@ -56,6 +57,7 @@ class CacheFabric(AnswerMethods, ContextMethods):
         prices: What tokens cost.
         hooks: Hear every event, from any thread.
         shadow: Decides beside the policy and serves nothing.
+        judged_log: File for what labels showed.
     """
 
     def __init__(
@@ -67,10 +69,12 @@ class CacheFabric(AnswerMethods, ContextMethods):
         prices: PriceTable,
         hooks: Iterable[EventHook] = (),
         shadow: Policy | None = None,
+        judged_log: Path | None = None,
     ) -> None:
         self.config = config
         self.policy = policy
         self.shadow = shadow
+        self._judged_log = judged_log
         self._make_parts = make_parts
         self._prices = prices
         self._metrics = Metrics()
@@ -247,5 +251,6 @@ class CacheFabric(AnswerMethods, ContextMethods):
                     self._prices,
                     self._hooks,
                     self.shadow,
+                    self._judged_log,
                 )
             return self._alive

@@ -13,9 +13,9 @@ from cache_fabric.drivers import RESIDENT, make_embedder, make_store, place_inde
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.life import Parts
-from cache_fabric.policy.base import Policy
 from cache_fabric.policy.threshold import Threshold
 from cache_fabric.policy.verified import Verified
+from cache_fabric.policy_options import judged_file, policies
 from cache_fabric.pricing import PriceTable
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ PRESETS = {
 }
 _OPTIONS = (
     *("store", "index", "embedder", "policy", "shadow", "namespace", "ttl", "config"),
-    *("prices", "hooks"),
+    *("prices", "hooks", "judged_log"),
 )
 
 
@@ -89,7 +89,9 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
                 ``qdrant+http://host:6333``, ``pinecone://name``, or a `VectorIndex` object.
             embedder: ``"wordllama"`` (default), ``"onnx:/folder"``, ``"litellm:model"``, a
                 LangChain ``Embeddings``, a callable from text to vector, or an `Embedder`.
-            policy: What may be served, default ``Verified(max_error=0.01)``.
+            policy: What may be served, default ``Verified(max_error=0.01)``. A fabric of ``local``
+                that is given neither policy nor shadow takes what ``cache-fabric tune --apply``
+                left in its folder: as its shadow, or as its policy in mode ``live``.
             shadow: A policy that decides and learns beside it and serves nothing; what it would
                 have done is in ``get_metrics()["shadow"]``.
             namespace: Keeps answers and records apart from those of other namespaces.
@@ -97,6 +99,8 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
             config: Every other limit, as a `FabricConfig`.
             prices: A `PriceTable`, or prices that override it by model.
             hooks: Functions that hear every event.
+            judged_log: Path of a file for what labels showed, which ``cache-fabric tune`` reads;
+                True for ``judged.jsonl`` in the folder of ``local``. At most twice 16 MiB.
             prefix, collection_name, embedding_fn, similarity_threshold, redis_url, vector_db_url:
                 The seed's names.
 
@@ -112,8 +116,9 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
         )
     options = _translated(backend, preset, options)
     config = _config(options)
-    policy = _policy(options.get("policy"))
     store, index = preset.places(options)
+    folder = Path(options.get("path", DEFAULT_PATH)).expanduser() if backend == "local" else None
+    policy, shadow = policies(options, folder)
     store = options.get("store", store)
     if index == RESIDENT and not isinstance(store, str):
         index = "memory"
@@ -136,7 +141,8 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
     return CacheFabric(
         make_parts,
         policy=policy,
-        shadow=_shadow(options.get("shadow"), policy),
+        shadow=shadow,
+        judged_log=judged_file(options, folder, policy, shadow),
         config=config,
         prices=_prices(options.get("prices")),
         hooks=_hooks(options.get("hooks", ())),
@@ -212,26 +218,6 @@ def _config(options: Mapping[str, Any]) -> FabricConfig:
         raise ConfigurationError(f"config: expected a FabricConfig, got {type(config).__name__}")
     given = {name: options[name] for name in ("namespace", "ttl") if name in options}
     return replace(config, **given)
-
-
-def _policy(policy: Any) -> Policy:
-    if policy is None:
-        return Verified()
-    if not isinstance(policy, Policy):
-        raise ConfigurationError(f"policy: expected a policy, got {type(policy).__name__}")
-    return policy
-
-
-def _shadow(shadow: Any, policy: Policy) -> Policy | None:
-    if shadow is None:
-        return None
-    if not isinstance(shadow, Policy) or not shadow.semantic:
-        raise ConfigurationError(
-            f"shadow: expected Verified or Threshold, got {type(shadow).__name__}"
-        )
-    if shadow == policy:
-        raise ConfigurationError("shadow: expected another policy than the one that serves")
-    return shadow
 
 
 def _prices(prices: Any) -> PriceTable:

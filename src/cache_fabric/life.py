@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from cache_fabric.caller_side import CallerSide, Prepared, emit_to
 from cache_fabric.config import FabricConfig
@@ -21,8 +22,10 @@ from cache_fabric.indexes.base import VectorIndex
 from cache_fabric.instrumentation.events import EventHook
 from cache_fabric.instrumentation.metrics import Totals
 from cache_fabric.invalidation import Invalidations
+from cache_fabric.judged_log import JudgedLog
 from cache_fabric.ledger import Ledger
 from cache_fabric.policy.base import Policy
+from cache_fabric.policy.verified import Verified
 from cache_fabric.portal import Portal
 from cache_fabric.pricing import PriceTable
 from cache_fabric.semantic_tier import SemanticTier
@@ -53,6 +56,7 @@ class Life:
         prices: What tokens cost.
         hooks: Hear every event.
         shadow: Decides beside the policy and serves nothing.
+        judged_log: File for what labels showed.
     """
 
     def __init__(
@@ -63,17 +67,24 @@ class Life:
         prices: PriceTable,
         hooks: list[EventHook],
         shadow: Policy | None = None,
+        judged_log: Path | None = None,
     ) -> None:
         self.pid = os.getpid()
         self._config = config
         self.portal = Portal()
+        self._judged_log = None
+        heard = hooks
+        if judged_log is not None:
+            learns = isinstance(policy, Verified)
+            self._judged_log = JudgedLog(judged_log, shadow=not learns)
+            heard = [*hooks, self._judged_log]
         self.parts = parts = make_parts()
         self.engine = Engine(
             store=parts.store,
             semantic=SemanticTier(parts.index, parts.embedder, config),
             policy=policy,
             config=config,
-            emit=lambda event: emit_to(hooks, event),
+            emit=lambda event: emit_to(heard, event),
             shadow=shadow,
         )
         self.contexts = Contexts(self.engine.store, parts.store, config.secret)
@@ -113,6 +124,8 @@ class Life:
         with contextlib.suppress(TimeoutError, CacheFabricError):
             async with asyncio.timeout(patience):
                 await self.engine.learning.flush()
+                if self._judged_log is not None:
+                    await self._judged_log.flush()
                 await self.engine.queue.flush()
                 await self.ledger.keep(totals())
                 await self.engine.learning.memory.write()

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 from cache_fabric.errors import ConfigurationError
-from cache_fabric.policy.proposal import Proposal, decode_proposal, encode_proposal
+from cache_fabric.policy.base import Policy
+from cache_fabric.policy.proposal import Proposal, decode_proposal, encode_proposal, policy_of
 
-__all__ = ["TUNED_FILE", "read_proposal", "write_proposal"]
+__all__ = ["TUNED_FILE", "read_proposal", "tuned_policies", "write_proposal"]
 
 TUNED_FILE = "tuned.json"
 
@@ -26,6 +27,24 @@ def read_proposal(path: Path) -> Proposal:
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
     return decode_proposal(data, str(file))
+
+
+def tuned_policies(folder: Path) -> tuple[Policy | None, Policy | None]:
+    """Return the policy and the shadow that a folder's settings file asks for, ``None`` for none.
+
+    In mode ``shadow`` the proposal decides beside the default policy, unless it would serve exact
+    repeats only; in mode ``live`` it serves.
+
+    Raises:
+        ConfigurationError: There is a file, and it is not a proposal.
+    """
+    if not (folder / TUNED_FILE).exists():
+        return None, None
+    proposal = read_proposal(folder)
+    policy = policy_of(proposal)
+    if proposal.mode == "live":
+        return policy, None
+    return None, policy if policy.semantic else None
 
 
 def write_proposal(folder: Path, proposal: Proposal) -> Path:

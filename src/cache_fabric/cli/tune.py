@@ -141,7 +141,10 @@ def _show(found: _Findings, kept: Path | None) -> None:
         console.print(_curve_table(score, points))
     console.print(_proposal_table(found.proposals))
     if kept is not None:
-        console.print(f"Kept in [bold]{escape(str(kept))}[/] for shadow mode: it serves nothing.")
+        console.print(
+            f"Kept in [bold]{escape(str(kept))}[/] for shadow mode: a fabric that is made "
+            'from now on takes it up, and serves nothing by it until its mode is "live".'
+        )
 
 
 def _reliability_table(evidence: Evidence, bins: Sequence[Bin]) -> Table:

@@ -17,10 +17,14 @@ from typing import Literal
 import msgspec
 
 from cache_fabric.errors import ConfigurationError
+from cache_fabric.policy.base import Policy
+from cache_fabric.policy.exact_only import ExactOnly
 from cache_fabric.policy.judged import Judged
 from cache_fabric.policy.reliability import Point, Score, hits_against_errors
+from cache_fabric.policy.threshold import Threshold
+from cache_fabric.policy.verified import Verified
 
-__all__ = ["Proposal", "decode_proposal", "encode_proposal", "propose"]
+__all__ = ["Proposal", "decode_proposal", "encode_proposal", "policy_of", "propose"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class Proposal:
         records: How many judged decisions it rests on.
         threshold: Lowest score that may be served, ``None`` for exact only.
         hits, errors, errors_upper, wrong_share: As in `Point`.
-        mode: ``"shadow"``: decide and count, but serve nothing yet.
+        mode: ``"shadow"``: decide and count, but serve nothing yet; ``"live"``: serve.
     """
 
     max_error: float
@@ -109,6 +113,17 @@ def _proposal(
     )
 
 
+def policy_of(proposal: Proposal) -> Policy:
+    """Return the policy that a proposal names.
+
+    `Verified` gets the budget and prices each answer itself; the threshold of the proposal tells
+    what the records would have allowed.
+    """
+    if proposal.policy == "verified":
+        return Verified(max_error=proposal.max_error)
+    return ExactOnly() if proposal.threshold is None else Threshold(proposal.threshold)
+
+
 def encode_proposal(proposal: Proposal) -> bytes:
     """Return the proposal as the bytes of its settings file."""
     return msgspec.json.format(msgspec.json.encode(proposal), indent=2) + b"\n"
@@ -128,4 +143,6 @@ def decode_proposal(data: bytes, name: str) -> Proposal:
         raise ConfigurationError(f"{name}: max_error: expected a share above 0 and below 0.5")
     if (proposal.threshold is None) != (proposal.policy == "exact only"):
         raise ConfigurationError(f"{name}: threshold: expected one unless the policy is exact only")
+    if proposal.threshold is not None and not 0 < proposal.threshold <= 1:
+        raise ConfigurationError(f"{name}: threshold: expected a number above 0 and at most 1")
     return proposal
