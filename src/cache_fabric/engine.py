@@ -27,6 +27,7 @@ from cache_fabric.shadow import Shadow
 from cache_fabric.single_flight import Role, SingleFlight
 from cache_fabric.stores.base import Store
 from cache_fabric.types import CacheEntry, Candidate, Hit, Miss, Neighbor, Ticket
+from cache_fabric.verification import Verification
 from cache_fabric.write_behind import PendingWrite
 
 __all__ = ["Engine"]
@@ -65,6 +66,7 @@ class Engine:
         self.retirements = Retirements()
         memory = PolicyMemory(self.kept.store, store, semantic.identity, config)
         self.learning = Learning(semantic, memory, emit)
+        self._verification = Verification(self.learning, emit)
         self._shadow = None if shadow is None else Shadow(shadow, self.learning, emit)
         self._paraphrases = Paraphrases(self.flights, self.exact, self.learning, config)
         self._records = store
@@ -199,8 +201,10 @@ class Engine:
             if not policy.semantic:  # it was looked for on the shadow's account
                 return Miss(ticket=ticket, reason="not found", degraded=degraded)
             return Miss(ticket=ticket, reason=str(fault), degraded=fault.part)
-        await self.learning.memory.ready(policy, ticket.keys.family)
+        for one in (policy, self._shadow.policy) if self._shadow is not None else (policy,):
+            await self.learning.memory.ready(one, ticket.keys.family)
         seen, candidates = candidates, [c for c in candidates if c.similarity >= policy.floor]
+        await self._verification.ask(ticket, policy, candidates)
         decision = self.learning.decide(ticket, policy, candidates)
         if self._shadow is not None:
             self._shadow.decide(ticket, policy, decision, seen)

@@ -15,11 +15,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from cache_fabric.answers import same_meaning, same_text
+from cache_fabric.errors import CacheFabricError
 from cache_fabric.instrumentation.events import Event, LabelEvent
 from cache_fabric.policy.base import Asked, Decision, Policy, Serve
 from cache_fabric.policy.family import Family, Judgment, Lesson, answer_digest
-from cache_fabric.policy_memory import PolicyMemory
 from cache_fabric.policy.trace import trace
+from cache_fabric.policy_memory import PolicyMemory
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.types import CacheEntry, Candidate, Ticket
 
@@ -63,7 +64,7 @@ class Learning:
 
         ``again`` is for the same request with other candidates; its refusal teaches nothing.
         """
-        decision = self.judge(ticket, policy, candidates, again=again)
+        decision = self.judge(ticket, policy, candidates, again=again, verified=ticket.verified)
         if not again:
             ticket.judged = decision.judged
         if not again or isinstance(decision, Serve):
@@ -78,14 +79,24 @@ class Learning:
         candidates: Sequence[Candidate],
         *,
         again: bool = False,
+        verified: tuple[str, float] | None = None,
     ) -> Decision:
         """Return what a policy says, and leave the ticket as it is."""
         self._count_in()
         keys = ticket.keys
-        asked = Asked(keys.question or "", keys.exact, ticket.vector, again)
+        asked = Asked(keys.question or "", keys.exact, ticket.vector, again, verified)
         decision = policy.decide(asked, candidates, self.memory.state(policy, keys.family))
         self.memory.changed(policy, keys.family)
         return decision
+
+    def doubtful(
+        self, ticket: Ticket, policy: Policy, candidates: Sequence[Candidate]
+    ) -> Candidate | None:
+        """Return the candidate that a verifier should be asked about, if any."""
+        keys = ticket.keys
+        state = self.memory.state(policy, keys.family)
+        asked = Asked(keys.question or "", keys.exact, ticket.vector)
+        return state.doubtful(asked, candidates) if isinstance(state, Family) else None
 
     def settled(self, ticket: Ticket, policy: Policy, entry: CacheEntry) -> None:
         """Let the policy learn from the answer to a question that it refused."""
@@ -172,7 +183,10 @@ class Learning:
             for at, label in enumerate(labels)
             if label is None and fresh.text.strip() and kept[at].text.strip()
         ]
-        vectors = await self._semantic.embed([fresh.text, *(kept[at].text for at in unsure)])
+        try:
+            vectors = await self._semantic.embed([fresh.text, *(kept[at].text for at in unsure)])
+        except CacheFabricError:
+            return  # what the texts said is a lesson all the same
         for at, vector in zip(unsure, vectors[1:], strict=True):
             labels[at] = same_meaning(vectors[0], vector)
 

@@ -68,6 +68,8 @@ def _shadow(shadow: Any, policy: Policy) -> Policy | None:
         raise ConfigurationError(
             f"shadow: expected Verified or Threshold, got {type(shadow).__name__}"
         )
+    if isinstance(shadow, Verified) and shadow.verifier is not None:
+        raise ConfigurationError("shadow: expected no verifier, which requests would wait for")
     if shadow == policy:
         raise ConfigurationError("shadow: expected another policy than the one that serves")
     return shadow

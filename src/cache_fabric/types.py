@@ -195,6 +195,7 @@ class Ticket:
         calls: True once the lookup has ended in a miss: the caller is with the model.
         judged: What a policy that learns wants to hear of again.
         shadowed: What the shadow policy decided.
+        verified: The entry that a verifier was asked about, and the log odds that it gave.
         trace: What the policy's decision rested on, for `explain`.
         id: Of the lookup.
     """
@@ -208,6 +209,7 @@ class Ticket:
     stale: CacheEntry | None = field(default=None, repr=False)
     judged: Any = field(default=None, repr=False)
     shadowed: Any = field(default=None, repr=False)
+    verified: tuple[str, float] | None = None
     trace: Any = field(default=None, repr=False)
     calls: bool = False
     closed: bool = False

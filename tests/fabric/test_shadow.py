@@ -41,8 +41,8 @@ def fabric_of(policy: Policy, shadow: Policy, **options: Any) -> CacheFabric:
 
 def state_of(fabric: CacheFabric) -> Family:
     """The state of the one shadow of the one family, as nothing public shows it."""
-    states = fabric._life().engine.learning._states
-    (found,) = (state for (policy, _), state in states.items() if policy == fabric.shadow)
+    slots = fabric._life().engine.learning.memory._slots
+    (found,) = (slot.state for (policy, _), slot in slots.items() if policy == fabric.shadow)
     assert isinstance(found, Family)
     return found
 
@@ -164,7 +164,7 @@ async def test_a_label_moves_its_matcher_and_not_the_serving_policys(ask: Ask) -
         learned = state_of(fabric).matcher.model.weights.copy()
         await asked(fabric, ask(OTHER), "ten")
         assert (state_of(fabric).matcher.model.weights != learned).any()
-        assert len(fabric._life().engine.learning._states) == 2
+        assert len(fabric._life().engine.learning.memory._slots) == 2
 
 
 async def test_a_fault_of_the_shadow_is_counted_and_touches_nothing(ask: Ask) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cache_fabric.matcher import profile as profiles
 from cache_fabric.matcher.features import (
     BUCKETS,
-    NAMES,
+    TRAINED,
     VECTOR_NAMES,
     Neighborhood,
     Rarity,
@@ -48,8 +48,8 @@ TEXTS = st.text(max_size=60) | WORDS | st.sampled_from(ODD)
 SIMILARITIES = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=16).map(
     lambda found: np.array(sorted(found, reverse=True))
 )
-_NEIGHBOR_COUNT = NAMES.index("filled") - NAMES.index("similarity") + 1
-_PAIR_COUNT = len(NAMES) - _NEIGHBOR_COUNT
+_NEIGHBOR_COUNT = TRAINED.index("filled") - TRAINED.index("similarity") + 1
+_PAIR_COUNT = len(TRAINED) - _NEIGHBOR_COUNT
 SYMMETRIC = (
     *("terms shared", "weight shared", "letters shared", "pairs shared", "same words"),
     *("same words in order", "same question word", "same opening", "same persons"),
@@ -64,12 +64,12 @@ MIRRORED = (
 
 def named(one: str, two: str) -> dict[str, float]:
     figures, _ = pair_figures(one, two, Rarity())
-    return dict(zip(NAMES, figures, strict=False))
+    return dict(zip(TRAINED, figures, strict=False))
 
 
 def test_every_figure_has_one_name() -> None:
-    assert len(set(NAMES)) == len(NAMES)
-    assert set(VECTOR_NAMES) <= set(NAMES)
+    assert len(set(TRAINED)) == len(TRAINED)
+    assert set(VECTOR_NAMES) <= set(TRAINED)
 
 
 @given(TEXTS, TEXTS)
@@ -123,7 +123,7 @@ def test_the_neighbors_figures_are_finite_and_named(
 
 def test_neighbors_that_agree_vote_for_their_answer() -> None:
     near = Neighborhood(np.array([0.9, 0.8, 0.7]), ["a", "b", "b"], [0.6, 0.5], 0.25, 4)
-    first, second = (dict(zip(NAMES[_PAIR_COUNT:], row, strict=True)) for row in near.figures(2))
+    first, second = (dict(zip(TRAINED[_PAIR_COUNT:], row, strict=True)) for row in near.figures(2))
     assert (first["similarity"], first["near center"], first["base rate"]) == (0.9, 0.6, 0.25)
     assert first["margin"] == pytest.approx(0.1)
     assert second["margin"] == pytest.approx(-0.1)

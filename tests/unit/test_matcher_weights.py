@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cache_fabric.embedders.wordllama import WordllamaEmbedder
 from cache_fabric.errors import ConfigurationError
-from cache_fabric.matcher.features import BUCKETS, NAMES, VECTOR_NAMES
+from cache_fabric.matcher.features import BUCKETS, NAMES, TRAINED, VECTOR_NAMES
 from cache_fabric.matcher.weights import Weights, prior_for, read_weights, write_weights
 
 SHIPPED = resources.files("cache_fabric.matcher").joinpath("weights.npz").read_bytes()
@@ -95,8 +95,8 @@ def test_a_flipped_byte_is_told_or_changes_nothing(position: int, flip: int) -> 
 @pytest.mark.parametrize(
     "change",
     [
-        {"names": np.array([*NAMES[:-1], "another"])},
-        {"names": np.array(NAMES[:-1])},
+        {"names": np.array([*TRAINED[:-1], "another"])},
+        {"names": np.array(TRAINED[:-1])},
         {"format": np.array(2)},
     ],
     ids=["another name", "fewer names", "another format"],
@@ -121,7 +121,7 @@ def test_an_array_that_is_not_usable_is_damage(name: str, spoil: Callable[[Any],
         read_weights(io.BytesIO(remade(**{name: spoilt})))
 
 
-@pytest.mark.parametrize("change", [{"scale": np.zeros(len(NAMES))}, {"base_rate": np.nan}])
+@pytest.mark.parametrize("change", [{"scale": np.zeros(len(TRAINED))}, {"base_rate": np.nan}])
 def test_a_figure_out_of_its_range_is_damage(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="damaged"):
         read_weights(io.BytesIO(remade(**change)))

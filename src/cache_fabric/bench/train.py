@@ -19,7 +19,7 @@ import numpy as np
 
 from cache_fabric.bench.own_pairs import own_pairs
 from cache_fabric.indexes._block import Block
-from cache_fabric.matcher.features import BUCKETS, NAMES
+from cache_fabric.matcher.features import BUCKETS, TRAINED
 from cache_fabric.matcher.logistic import Logistic
 from cache_fabric.matcher.matcher import NEIGHBORS, Matcher
 from cache_fabric.matcher.weights import Weights, made
@@ -86,7 +86,7 @@ def lessons_of(path: Path, embed: Embed, tell: Callable[[int, int], None]) -> Le
             reading = matcher.read(row["text"], vectors[at], candidates, answers)
             labels = [answer == row["class"] for answer in answers[: len(reading.rows)]]
             matcher.see_rate(labels[0])
-            rows.append(reading.rows[:, :-1])
+            rows.append(reading.rows[:, : len(TRAINED)])
             hashed += reading.hashed
             right += labels
         matcher.keep(row["text"], vectors[at], row["class"])
@@ -106,7 +106,7 @@ def own_lessons(embed: Embed) -> Lessons:
     for at, (one, other, _) in enumerate(pairs):
         candidate = _candidate({"text": one}, float(kept[at] @ new[at]))
         reading = matcher.read(other, new[at], [candidate], [""])
-        rows.append(reading.rows[:, :-1])
+        rows.append(reading.rows[:, : len(TRAINED)])
         hashed += reading.hashed
     right = np.array([same for *_, same in pairs], np.float64)
     return Lessons(np.concatenate(rows), hashed, right, _OWN_WEIGHT)
@@ -117,7 +117,7 @@ def train(streams: Sequence[Lessons], embedder: str) -> Weights:
     figures = np.concatenate([stream.rows for stream in streams])
     mean = figures.mean(axis=0)
     scale = np.maximum(figures.std(axis=0), _SMALLEST_SCALE)
-    width = len(NAMES) + 1
+    width = len(TRAINED) + 1
     model = Logistic(
         np.zeros(width),
         np.eye(width) * _VARIANCE,
@@ -174,9 +174,9 @@ def _nothing() -> Weights:
     """Weights that leave every feature as it is."""
     return made(
         embedder="",
-        mean=np.zeros(len(NAMES)),
-        scale=np.ones(len(NAMES)),
-        dense=np.zeros(len(NAMES) + 1),
+        mean=np.zeros(len(TRAINED)),
+        scale=np.ones(len(TRAINED)),
+        dense=np.zeros(len(TRAINED) + 1),
         sparse=np.zeros(BUCKETS),
         base_rate=_FIRST_RATE,
     )

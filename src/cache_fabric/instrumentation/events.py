@@ -19,6 +19,7 @@ __all__ = [
     "LookupEvent",
     "ShadowEvent",
     "StoreEvent",
+    "VerifierEvent",
     "event_of",
 ]
 
@@ -130,7 +131,22 @@ class ShadowEvent:
     similarity: float | None = None
 
 
-Event = LookupEvent | StoreEvent | LabelEvent | ShadowEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierEvent:
+    """A verifier was asked about a candidate in doubt.
+
+    Attributes:
+        outcome: ``answered``, ``timeout``, or ``failed``: it raised or said no probability.
+        seconds: What that took the lookup.
+        lookup_id: Of the lookup.
+    """
+
+    outcome: Literal["answered", "timeout", "failed"]
+    seconds: float
+    lookup_id: str
+
+
+Event = LookupEvent | StoreEvent | LabelEvent | ShadowEvent | VerifierEvent
 EventHook = Callable[[Event], None]
 
 

@@ -17,6 +17,7 @@ from cache_fabric.instrumentation.events import (
     LookupEvent,
     ShadowEvent,
     StoreEvent,
+    VerifierEvent,
 )
 from cache_fabric.policy.audit import Estimate
 
@@ -48,6 +49,7 @@ class Totals:
         paid, spent_micros, spent_tokens: The same of `StoreEvent`.
         shadow: `ShadowEvent` without a label by ``outcome``, those that ``agreed``, and ``right``
             and ``wrong`` labels of would-be hits.
+        verifier: `VerifierEvent` by ``outcome``.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -76,6 +78,7 @@ class Totals:
     spent_micros: int = 0
     spent_tokens: int = 0
     shadow: Counter[str] = field(default_factory=Counter)
+    verifier: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Totals:
@@ -116,6 +119,8 @@ class Metrics:
                 _add_label(self._totals, event)
             elif isinstance(event, ShadowEvent):
                 _add_shadow(self._totals, event)
+            elif isinstance(event, VerifierEvent):
+                self._totals.verifier[event.outcome] += 1
             else:
                 _add_answer(self._totals, event)
 
@@ -218,6 +223,7 @@ def figures(totals: Totals) -> dict[str, Any]:
         "drifts": totals.drifts,
         "wrong_semantic_hits": _wrong(totals),
         "shadow": _shadow(totals.shadow),
+        "verifier": dict(totals.verifier),
         "hits_by_tier": dict(totals.tiers),
         "degraded": dict(totals.degraded),
         "answers": dict(totals.answers),

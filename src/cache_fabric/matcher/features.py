@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BUCKETS",
     "NAMES",
+    "TRAINED",
     "VECTOR_NAMES",
     "Neighborhood",
     "Rarity",
@@ -57,8 +58,10 @@ _NEIGHBOR_NAMES = (
     *("similarity", "margin", "near vote", "vote of 8", "wide vote", "vote of all"),
     *("below nearest", "spread", "near center", "base rate", "filled"),
 )
-NAMES: tuple[str, ...] = _PAIR_NAMES + _GUARD_NAMES + _NEIGHBOR_NAMES
-"""The dense features, in order."""
+TRAINED: tuple[str, ...] = _PAIR_NAMES + _GUARD_NAMES + _NEIGHBOR_NAMES
+"""The dense features that weights are trained for, in order."""
+NAMES: tuple[str, ...] = (*TRAINED, "verifier")
+"""All of them: the last one is the log odds that a verifier gave, 0 where none was asked."""
 VECTOR_NAMES = ("similarity", "margin", "below nearest", "spread", "near center")
 """Those whose scale is the embedder's own."""
 
@@ -89,7 +92,7 @@ class Rarity:
 
 
 def pair_figures(question: str, candidate: str, rarity: Rarity) -> tuple[list[float], Verdict]:
-    """Return the dense features of two texts alone, in the order of `NAMES`, and the verdict."""
+    """Return the dense features of two texts alone, in the order of `TRAINED`, and the verdict."""
     verdict = compare(question, candidate)
     figures = _text_figures(profile(question), profile(candidate), rarity)
     evidence = verdict.evidence
@@ -196,7 +199,7 @@ class Neighborhood:
     wanted: int
 
     def figures(self, first: int) -> Floats:
-        """Return the features of the first neighbors, in the order of the last of `NAMES`."""
+        """Return the features of the first neighbors, in the order of the last of `TRAINED`."""
         s = self.similarities
         first = min(first, len(s))
         number: dict[object, int] = {}

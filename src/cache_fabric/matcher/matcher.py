@@ -86,7 +86,12 @@ class Matcher:
         self._clip = np.inf if clip is None else clip
 
     def read(
-        self, question: str, vector: Any, candidates: Sequence[Candidate], answers: Sequence[str]
+        self,
+        question: str,
+        vector: Any,
+        candidates: Sequence[Candidate],
+        answers: Sequence[str],
+        verified: tuple[str, float] | None = None,
     ) -> Reading:
         """Score the nearest `JUDGED` candidates; the others vote.
 
@@ -95,6 +100,7 @@ class Matcher:
             vector: Its unit vector, or ``None``.
             candidates: Nearest first, with a question each; at least one.
             answers: A digest of the answer of each, equal for equal answers.
+            verified: The entry that a verifier was asked about, and the log odds that it gave.
         """
         judged = candidates[:JUDGED]
         pairs, verdicts, hashed = [], [], []
@@ -111,7 +117,8 @@ class Matcher:
             self.base_rate,
             NEIGHBORS,
         ).figures(len(judged))
-        whole = np.concatenate((np.array(pairs), around), axis=1)
+        told = [_told(candidate, verified) for candidate in judged]
+        whole = np.concatenate((np.array(pairs), around, np.array(told)[:, None]), axis=1)
         rows = self._rows(whole)
         means, variances = self.model.predict(rows, hashed)
         # An answer that several neighbors gave can still be served for one that nothing speaks
@@ -176,3 +183,7 @@ class Matcher:
             else:
                 found.append(float(center @ vector) / (float(np.linalg.norm(center)) + 1e-9))
         return found
+
+
+def _told(candidate: Candidate, verified: tuple[str, float] | None) -> float:
+    return verified[1] if verified is not None and verified[0] == candidate.entry.id else 0.0

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from cache_fabric.errors import ConfigurationError
-from cache_fabric.matcher.features import BUCKETS, NAMES, VECTOR_NAMES
+from cache_fabric.matcher.features import BUCKETS, NAMES, TRAINED, VECTOR_NAMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,7 +100,7 @@ def read_weights(source: IO[bytes]) -> Weights:
     try:
         with np.load(source, allow_pickle=False) as file:
             held: dict[str, Any] = {name: file[name] for name in file.files}
-        if int(held["format"]) != _FORMAT or tuple(held["names"].tolist()) != NAMES:
+        if int(held["format"]) != _FORMAT or tuple(held["names"].tolist()) != TRAINED:
             raise ConfigurationError(
                 "matcher weights: the file was made for other features, train new ones with this "
                 "version"
@@ -125,9 +125,14 @@ def read_weights(source: IO[bytes]) -> Weights:
 def made(
     *, embedder: str, mean: Any, scale: Any, dense: Any, sparse: Any, base_rate: float
 ) -> Weights:
-    """Return weights with the prior's variances; raises ValueError for wrong shapes or numbers."""
+    """Return weights with the prior's variances; raises ValueError for wrong shapes or numbers.
+
+    The figures are those of `TRAINED`. What a verifier's word is worth is learned online, from
+    nothing: its log odds stay as they are, their weight starts at 0 with a wide variance.
+    """
     arrays = [np.asarray(array, np.float64) for array in (mean, scale, dense, sparse)]
-    shapes = [(len(NAMES),), (len(NAMES),), (len(NAMES) + 1,), (BUCKETS,)]
+    width = len(TRAINED)
+    shapes = [(width,), (width,), (width + 1,), (BUCKETS,)]
     if [array.shape for array in arrays] != shapes:
         raise ValueError(f"shapes {[array.shape for array in arrays]}, expected {shapes}")
     if not all(np.isfinite(array).all() for array in arrays) or not (arrays[1] > 0).all():
@@ -136,8 +141,17 @@ def made(
         raise ValueError(f"base rate {base_rate}, expected a share")
     variances = np.full(len(NAMES) + 1, _VARIANCE)
     variances[NAMES.index("similarity")] = _SIMILARITY_VARIANCE
+    variances[NAMES.index("verifier")] = _UNKNOWN_VARIANCE
     variances[-1] = _BIAS_VARIANCE
-    return Weights(embedder, arrays[0], arrays[1], arrays[2], variances, arrays[3], base_rate)
+    return Weights(
+        embedder=embedder,
+        mean=np.append(arrays[0], 0.0),
+        scale=np.append(arrays[1], 1.0),
+        dense=np.insert(arrays[2], width, 0.0),
+        variances=variances,
+        sparse=arrays[3],
+        base_rate=base_rate,
+    )
 
 
 def write_weights(target: IO[bytes], weights: Weights) -> None:
@@ -145,11 +159,11 @@ def write_weights(target: IO[bytes], weights: Weights) -> None:
     np.savez_compressed(
         target,
         format=np.array(_FORMAT),
-        names=np.array(NAMES),
+        names=np.array(TRAINED),
         embedder=np.array(weights.embedder),
-        mean=weights.mean.astype(np.float32),
-        scale=weights.scale.astype(np.float32),
-        dense=weights.dense.astype(np.float32),
+        mean=weights.mean[:-1].astype(np.float32),
+        scale=weights.scale[:-1].astype(np.float32),
+        dense=np.delete(weights.dense, len(TRAINED)).astype(np.float32),
         sparse=weights.sparse.astype(np.float16),
         base_rate=np.array(weights.base_rate),
     )

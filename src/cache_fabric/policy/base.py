@@ -20,12 +20,14 @@ class Asked:
         exact: The request's exact key: the same request again has the same one.
         vector: The question's unit vector, ``None`` where nobody has embedded it.
         again: Whether this request was judged before, by other candidates.
+        verified: The id of the entry that a verifier was asked about, and the log odds it gave.
     """
 
     question: str
     exact: str = ""
     vector: Any = None
     again: bool = False
+    verified: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

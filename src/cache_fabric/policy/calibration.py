@@ -43,7 +43,8 @@ class Calibration:
         means, variances = self.model.predict(np.array([[1.0, score]]))
         mean, variance = float(means[0]), float(variances[0])
         careful = mean - _DEVIATIONS * math.sqrt(variance)
-        return sigmoid(moderated(mean, variance)), 1.0 - sigmoid(careful)
+        probability = sigmoid(moderated(mean, variance))
+        return probability, 1.0 - min(probability, sigmoid(careful))
 
     def learn(self, score: float, right: bool, weight: float) -> None:
         """Take the label of an answer in that the matcher scored so."""

@@ -31,6 +31,7 @@ _LOYALTY = 2.0
 _REASKED_REPEATS = 0.003
 _FEWEST_REPEATS = 200
 _LOWEST_PRICE = 1e-3
+_HOPELESS = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,6 +126,15 @@ class Family:
             return Serve(best, f"{said} within the budget", judged.probability, judged)
         return Refuse(reason, best, judged.probability, judged)
 
+    def doubtful(self, asked: Asked, candidates: Sequence[Candidate]) -> Candidate | None:
+        """Return the best candidate where a verifier could tip the scales, and change nothing."""
+        ranked = _ranked(candidates)
+        if not ranked:
+            return None
+        reading, _, stated = self._read(asked, ranked)
+        doubted = self.budget.price < stated * self.audit.factor < _HOPELESS
+        return reading.candidates[reading.best] if doubted and not reading.contradicted else None
+
     def learn(self, judged: Judgment, labels: Sequence[bool | None], answer: str) -> Lesson | None:
         """Take in the fresh answer to a refused question.
 
@@ -146,16 +156,10 @@ class Family:
         return lesson
 
     def _judge(self, asked: Asked, candidates: Sequence[Candidate]) -> Judgment:
-        ranked = sorted(
-            (one for one in candidates if one.entry.question is not None),
-            key=lambda one: one.similarity,
-            reverse=True,
-        )
+        ranked = _ranked(candidates)
         if not ranked:
             return Judgment(asked)
-        answers = [answer_digest(one.entry) for one in ranked]
-        reading = self.matcher.read(asked.question, asked.vector, ranked, answers)
-        probability, stated = self.calibration.judge(float(reading.scores[reading.best]))
+        reading, probability, stated = self._read(asked, ranked)
         risk = min(1.0, stated * self.audit.factor)
         self.budget.see(risk)
         # The price moves all the time; an answer that was served is not let go for a trifle.
@@ -164,6 +168,11 @@ class Family:
         served = wanted and self.budget.affords(risk)
         chance = self._chance(asked.exact, risk) if served else 0.0
         return Judgment(asked, reading, probability, stated, risk, wanted, chance)
+
+    def _read(self, asked: Asked, ranked: Sequence[Candidate]) -> tuple[Reading, float, float]:
+        answers = [answer_digest(one.entry) for one in ranked]
+        reading = self.matcher.read(asked.question, asked.vector, ranked, answers, asked.verified)
+        return reading, *self.calibration.judge(float(reading.scores[reading.best]))
 
     def _learn_best(self, judged: Judgment, reading: Reading, right: bool) -> Lesson:
         drifted = judged.wanted and self.audit.see(judged.stated, judged.risk, right, judged.chance)
@@ -198,6 +207,14 @@ class Family:
         self._served[exact] = self._served.pop(exact, 0) + 1
         if len(self._served) > _REMEMBERED:
             self._served.popitem(last=False)
+
+
+def _ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
+    return sorted(
+        (one for one in candidates if one.entry.question is not None),
+        key=lambda one: one.similarity,
+        reverse=True,
+    )
 
 
 def _kinds(reading: Reading) -> str:

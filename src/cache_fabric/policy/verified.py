@@ -59,6 +59,12 @@ class Verified:
         same_answer: Compares a fresh answer with a kept one: ``(fresh, kept) -> bool``, ``None``
             where it cannot say, or an awaitable of these. Without it labels are compared as text
             and prose by its meaning.
+        verifier: Asked about the best candidate where that may tip the scales:
+            ``(question, kept_question, kept_answer)`` to the probability from 0 to 1 that the kept
+            answer is right, or an awaitable of it. A plain function is called in a thread. It has
+            no say at first: the policy learns what its word is worth.
+        verifier_timeout: Seconds that it may take, above 0.
+        verifier_share: Of the judged requests, for which it may be asked; above 0 and at most 1.
         seed: Of the draws, for runs that can be repeated.
 
     Raises:
@@ -70,6 +76,9 @@ class Verified:
     reask: float = 0.02
     alpha: float = 0.1
     same_answer: Callable[[str, str], Any] | None = None
+    verifier: Callable[[str, str, str], Any] | None = None
+    verifier_timeout: float = 0.5
+    verifier_share: float = 0.2
     seed: int = 0
 
     name: ClassVar[str] = "verified"
@@ -85,6 +94,11 @@ class Verified:
         _check("alpha", self.alpha, "above 0 and below 1", lambda x: 0 < x < 1)
         if self.same_answer is not None and not callable(self.same_answer):
             raise ConfigurationError("same_answer: expected a function of two answers")
+        if self.verifier is not None and not callable(self.verifier):
+            raise ConfigurationError("verifier: expected a function of two questions and an answer")
+        _check("verifier_timeout", self.verifier_timeout, "above 0", lambda x: x > 0)
+        bounds = "above 0 and at most 1"
+        _check("verifier_share", self.verifier_share, bounds, lambda x: 0 < x <= 1)
         seed: object = self.seed
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise ConfigurationError(f"seed: expected a whole number, got {seed!r}")
