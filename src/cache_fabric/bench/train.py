@@ -136,7 +136,7 @@ def train(streams: Sequence[Lessons], embedder: str) -> Weights:
         scale=scale,
         dense=model.weights,
         sparse=model.sparse,
-        base_rate=0.5,
+        base_rate=float(mean[TRAINED.index("base rate")]),
     )
 
 

@@ -36,6 +36,10 @@ NEIGHBORS = 16
 """Neighbors that the weights were trained with."""
 _CENTERS = 1_000
 _CONTRADICTS = NAMES.index("contradicts")
+_BELOW = NAMES.index("below nearest")
+_FAR = 0.3
+"""A neighbor that much less similar than the nearest does not stand in for it."""
+_LABEL_SUPPORT = NEIGHBORS // 4
 _ORDER, _SAME_WORDS = NAMES.index("order"), NAMES.index("same words")
 _LABEL_WEIGHT = 0.8  # the neighbors of one question are not independent of each other
 BASE_RATE_STEP = 0.01
@@ -121,10 +125,7 @@ class Matcher:
         whole = np.concatenate((np.array(pairs), around, np.array(told)[:, None]), axis=1)
         rows = self._rows(whole)
         means, variances = self.model.predict(rows, hashed)
-        # An answer that several neighbors gave can still be served for one that nothing speaks
-        # against; a lone neighbor that the guard contradicts cannot.
-        moved = whole[:, _ORDER] * whole[:, _SAME_WORDS]
-        against = whole[:, _CONTRADICTS] + moved > 0.0
+        against = _against(whole, answers)
         best = int(np.argmax(means if against.all() else np.where(against, -np.inf, means)))
         scores = np.array([moderated(m, v) for m, v in zip(means, variances, strict=True)])
         return Reading(
@@ -187,3 +188,22 @@ class Matcher:
 
 def _told(candidate: Candidate, verified: tuple[str, float] | None) -> float:
     return verified[1] if verified is not None and verified[0] == candidate.entry.id else 0.0
+
+
+def _against(figures: Floats, answers: Sequence[str]) -> NDArray[np.bool_]:
+    """Which candidates the guard speaks against: they are not served, whatever their score.
+
+    An answer that many neighbors gave is served if it is contradicted for less than half of them,
+    and then for one that nothing speaks against; a lone contradicted neighbor never is. An answer
+    that a quarter of all neighbors gave is a label: names and numbers do not matter to it, and what
+    the guard says is evidence, no veto.
+    """
+    moved = figures[:, _ORDER] * figures[:, _SAME_WORDS]
+    against = (figures[:, _CONTRADICTS] + moved > 0.0) | (figures[:, _BELOW] < -_FAR)
+    given = np.array(answers)
+    judged = given[: len(figures)]
+    same = judged[:, None] == judged[None, :]
+    doubtful = against | (same @ against.astype(float) >= 0.5 * same.sum(axis=1))
+    label = (judged[:, None] == given[None, :]).sum(axis=1) >= _LABEL_SUPPORT
+    vetoed: NDArray[np.bool_] = doubtful & ~label
+    return vetoed

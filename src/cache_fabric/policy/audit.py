@@ -15,8 +15,7 @@ never below 1: good luck in a small sample buys nothing.
 label: its stake is multiplied by ``1 + (wrong - risk)``. While the claim holds that is a
 supermartingale; it is not let fall below 1, so that it need not win back an old fortune (an
 e-detector: Shin, Ramdas, Rinaldo 2022). At 20 the claim is given up: the policy tightens, and the
-stake starts anew. This bounds how soon a false alarm is to be expected, not that none ever comes: over
-hundreds of labels some do, and each costs hits for a while and no truth.
+stake starts anew. Over hundreds of labels a false alarm does come; it costs hits for a while.
 """
 
 from __future__ import annotations

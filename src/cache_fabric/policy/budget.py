@@ -81,6 +81,11 @@ class Budget:
         return max(0.0, *((s * wrong - cost) / math.expm1(s) for s in _SLOPES))
 
     @property
+    def is_new(self) -> bool:
+        """Whether too few questions were judged for a price of its own."""
+        return self.judged < _FIRST_JUDGED
+
+    @property
     def price(self) -> float:
         """The largest risk that is worth serving now; below 0 when nothing is."""
         return self._price
@@ -130,4 +135,4 @@ class Budget:
         mostly_right = total * reached <= self.wrong_share * (served * reached + exact)
         fits = np.flatnonzero(affordable & mostly_right)
         price = min(float(risks[fits[-1]]), _RISKIEST) if len(fits) else -1.0
-        return max(price, self.wrong_share) if self.judged < _FIRST_JUDGED else price
+        return max(price, self.wrong_share) if self.is_new else price

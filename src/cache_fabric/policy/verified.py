@@ -4,23 +4,24 @@ The method, in the order of a decision:
 
 1. The nearest k entries of the partition are compared with the question: `guard` says what tells
    the texts apart, `matcher.features` turns that, the similarities and the agreement of the
-   neighbors' answers into figures.
+   neighbors' answers into figures. What the guard contradicts is not served, whatever follows.
 2. `matcher.logistic` turns the figures into log odds that a neighbor's answer is right. It starts
    from shipped weights, so there is no cold start, and learns: a refused question is answered by
    the model, and the fresh answer against those of the k neighbors is k labels that cost nothing.
    Evidence is pooled over all entries of a partition family.
 3. `policy.calibration` maps the best neighbor's log odds to a probability, and to a risk on the
    safe side of it. The risk is multiplied by what `policy.audit` found it to be worth.
+   Until a new family has a price it goes by what the strict guard lets pass, whose risk is known.
 4. `policy.budget` serves the answer if the risk is worth its price and the account holds.
 5. A small share of would-be hits is asked anew by chance (a miss): what it shows keeps the risk
    honest where no other label comes from, and finds drift, at which the policy tightens.
 
-What is guaranteed: with probability ``1 - alpha``, at no moment more than ``3 + max_error * n`` of
-n requests have been answered wrongly, **if no stated risk is below the true probability** given
-what was known before. That assumption is not a theorem: the risk is estimated, and the audit tests
-it all the time and corrects it, with the delay of a sample. What is measured is in the README. Not
-covered: labels that are wrong themselves (an unsteady model), answers that were right once and are
-not any more, and anything that other partitions do.
+What is guaranteed, for each partition family by itself: with probability ``1 - alpha``, at no
+moment more than ``3 + max_error * n`` of n requests have been answered wrongly, **if no stated risk
+is below the true probability** given what was known before. That assumption is not a theorem: the
+risk is estimated, and the audit tests it all the time and corrects it, with the delay of a sample.
+What is measured is in the README. Not covered: labels that are wrong themselves (an unsteady
+model), and answers that were right once and are not any more.
 
 Sources: vCache (arXiv 2502.03771) for the aim and the labels; the pooled score with a risk
 controlled threshold is our own combination of published parts, which the modules name.
