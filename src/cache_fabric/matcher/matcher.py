@@ -40,7 +40,6 @@ _BELOW = NAMES.index("below nearest")
 _FAR = 0.3
 """A neighbor that much less similar than the nearest does not stand in for it."""
 _LABEL_SUPPORT = NEIGHBORS // 4
-_ORDER, _SAME_WORDS = NAMES.index("order"), NAMES.index("same words")
 _LABEL_WEIGHT = 0.8  # the neighbors of one question are not independent of each other
 BASE_RATE_STEP = 0.01
 """Weight of one more label in the base rate."""
@@ -198,8 +197,7 @@ def _against(figures: Floats, answers: Sequence[str]) -> NDArray[np.bool_]:
     that a quarter of all neighbors gave is a label: names and numbers do not matter to it, and what
     the guard says is evidence, no veto.
     """
-    moved = figures[:, _ORDER] * figures[:, _SAME_WORDS]
-    against = (figures[:, _CONTRADICTS] + moved > 0.0) | (figures[:, _BELOW] < -_FAR)
+    against = (figures[:, _CONTRADICTS] > 0.0) | (figures[:, _BELOW] < -_FAR)
     given = np.array(answers)
     judged = given[: len(figures)]
     same = judged[:, None] == judged[None, :]

@@ -233,7 +233,7 @@ def _is_evident(reading: Reading) -> bool:
 def _kinds(reading: Reading) -> str:
     objections = reading.verdicts[reading.best].objections
     against = dict.fromkeys(str(one.kind) for one in objections if one.contradicts)
-    return ", ".join(against) or "order"
+    return ", ".join(against) or "far below the nearest"
 
 
 def _weight(judged: Judgment) -> float:
