@@ -39,6 +39,7 @@ _CONTRADICTS = NAMES.index("contradicts")
 _BELOW = NAMES.index("below nearest")
 _FAR = 0.3
 """A neighbor that much less similar than the nearest does not stand in for it."""
+_ORDER, _SAME_WORDS = NAMES.index("order"), NAMES.index("same words")
 _LABEL_SUPPORT = NEIGHBORS // 4
 _LABEL_WEIGHT = 0.8  # the neighbors of one question are not independent of each other
 BASE_RATE_STEP = 0.01
@@ -57,6 +58,7 @@ class Reading:
         best: The position of the highest score among those that the guard does not contradict,
             or of all if there is none.
         contradicted: Whether the guard contradicts the best.
+        moved: Whether the best has the same words in another order, which may turn the answer.
         answers: A digest of the answer of each neighbor, those that only vote as well.
     """
 
@@ -67,6 +69,7 @@ class Reading:
     hashed: tuple[list[int], ...]
     best: int
     contradicted: bool
+    moved: bool
     answers: tuple[str, ...]
 
 
@@ -124,7 +127,9 @@ class Matcher:
         whole = np.concatenate((np.array(pairs), around, np.array(told)[:, None]), axis=1)
         rows = self._rows(whole)
         means, variances = self.model.predict(rows, hashed)
-        against = _against(whole, answers)
+        label = _labels(answers, len(whole))
+        against = _against(whole, answers) & ~label
+        moved = (whole[:, _ORDER] * whole[:, _SAME_WORDS] > 0.0) & ~label
         best = int(np.argmax(means if against.all() else np.where(against, -np.inf, means)))
         scores = np.array([moderated(m, v) for m, v in zip(means, variances, strict=True)])
         return Reading(
@@ -135,6 +140,7 @@ class Matcher:
             tuple(hashed),
             best,
             bool(against[best]),
+            bool(moved[best]),
             tuple(answers),
         )
 
@@ -193,15 +199,21 @@ def _against(figures: Floats, answers: Sequence[str]) -> NDArray[np.bool_]:
     """Which candidates the guard speaks against: they are not served, whatever their score.
 
     An answer that many neighbors gave is served if it is contradicted for less than half of them,
-    and then for one that nothing speaks against; a lone contradicted neighbor never is. An answer
-    that a quarter of all neighbors gave is a label: names and numbers do not matter to it, and what
-    the guard says is evidence, no veto.
+    and then for one that nothing speaks against; a lone contradicted neighbor never is.
     """
     against = (figures[:, _CONTRADICTS] > 0.0) | (figures[:, _BELOW] < -_FAR)
-    given = np.array(answers)
-    judged = given[: len(figures)]
-    same = judged[:, None] == judged[None, :]
-    doubtful = against | (same @ against.astype(float) >= 0.5 * same.sum(axis=1))
-    label = (judged[:, None] == given[None, :]).sum(axis=1) >= _LABEL_SUPPORT
-    vetoed: NDArray[np.bool_] = doubtful & ~label
+    given = np.array(answers[: len(figures)])
+    same = given[:, None] == given[None, :]
+    vetoed: NDArray[np.bool_] = against | (same @ against.astype(float) >= 0.5 * same.sum(axis=1))
     return vetoed
+
+
+def _labels(answers: Sequence[str], first: int) -> NDArray[np.bool_]:
+    """Which of the first answers a quarter of all neighbors gave.
+
+    Names, numbers and order do not matter to such a label: what the guard says of it is evidence
+    and no veto.
+    """
+    given = np.array(answers)
+    label: NDArray[np.bool_] = (given[:first, None] == given).sum(axis=1) >= _LABEL_SUPPORT
+    return label

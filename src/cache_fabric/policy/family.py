@@ -115,7 +115,9 @@ class Family:
             return Refuse("no neighbor", judged=judged)
         best = judged.reading.candidates[judged.reading.best]
         said = f"right with {judged.probability:.1%}, risk {judged.risk:.1%}"
-        if judged.reading.contradicted:
+        if judged.reading.moved:
+            reason = "guard: order"
+        elif judged.reading.contradicted:
             reason = f"guard: {_kinds(judged.reading)}"
         elif not judged.wanted:
             reason = f"{said} over the price of {max(self.budget.price, 0.0):.1%}"
@@ -168,7 +170,8 @@ class Family:
         self.budget.see(risk)
         # The price moves all the time; an answer that was served is not let go for a trifle.
         loyalty = _LOYALTY if asked.exact in self._served else 1.0
-        wanted = not reading.contradicted and risk <= loyalty * self.budget.price
+        vetoed = reading.contradicted or reading.moved
+        wanted = not vetoed and risk <= loyalty * self.budget.price
         served = wanted and self.budget.affords(risk)
         chance = self._chance(asked.exact, risk) if served else 0.0
         return Judgment(asked, reading, probability, stated, risk, wanted, chance)
