@@ -136,4 +136,4 @@ async def test_no_trap_is_served_and_evident_rewordings_are(ask: Ask, seed: int)
     assert done.trapped == []
     later = done.reworded[len(done.reworded) // 2 :]
     assert any(done.reworded[:20])  # from the start, on credit
-    assert sum(later) / len(later) > 0.7
+    assert sum(later) / len(later) > 0.6
