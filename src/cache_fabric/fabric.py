@@ -29,6 +29,7 @@ from cache_fabric.reindex import Progress, Reindexed, reindex
 from cache_fabric.types import (
     Bypass,
     CacheRequest,
+    Hit,
     LookupResult,
     Ticket,
     Usage,
@@ -85,17 +86,26 @@ class CacheFabric(AnswerMethods, ContextMethods):
         self._life()
         run_at_exit(self._close_at_exit)
 
-    async def lookup(self, request: CacheRequest) -> LookupResult:
-        """Return the answer, or a miss with a ticket, or why the request is not for the cache.
+    async def begin(self, request: CacheRequest) -> Ticket | Hit | Bypass:
+        """Return the ticket that `lookup` takes, unless the request ends without I/O.
 
-        Never raises for a fault of a backend or of the request: that is a counted miss or bypass.
+        For a host that has to know the keys of a request before it waits for an answer.
         """
         life = self._life()
         if life.contexts.live.view is None:
             await life.portal.run(lambda: life.know_contexts())
-        begun = life.caller_side.begin(request)
+        return life.caller_side.begin(request)
+
+    async def lookup(self, request: CacheRequest | Ticket) -> LookupResult:
+        """Return the answer, or a miss with a ticket, or why the request is not for the cache.
+
+        Takes a request, or the ticket that `begin` made of it. Never raises for a fault of a
+        backend or of the request: that is a counted miss or bypass.
+        """
+        begun = request if isinstance(request, Ticket) else await self.begin(request)
         if not isinstance(begun, Ticket):
             return begun
+        life = self._life()
         try:
             result = await life.portal.run(lambda: life.engine.lookup(begun))
         except BaseException:

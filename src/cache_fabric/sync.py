@@ -36,13 +36,17 @@ class SyncCacheFabric(SyncContextMethods):
     fabric has adopted: there a call raises `SyncCallOnIOLoopError`.
     """
 
-    def lookup(self, request: CacheRequest) -> LookupResult:
+    def begin(self, request: CacheRequest) -> Ticket | Hit | Bypass:
         life = self._fabric._life()
         if life.contexts.live.view is None:
             life.portal.call(life.know_contexts)
-        begun = life.caller_side.begin(request)
+        return life.caller_side.begin(request)
+
+    def lookup(self, request: CacheRequest | Ticket) -> LookupResult:
+        begun = request if isinstance(request, Ticket) else self.begin(request)
         if not isinstance(begun, Ticket):
             return begun
+        life = self._fabric._life()
         try:
             result = life.portal.call(lambda: life.engine.lookup(begun))
         except BaseException:
