@@ -10,7 +10,7 @@ other string is the prompt of a completion model.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cache_fabric.errors import NotCacheable
@@ -23,7 +23,7 @@ from cache_fabric.langchain._blocks import (
 from cache_fabric.langchain._settings import holds_object, read_settings
 from cache_fabric.types import CacheRequest
 
-__all__ = ["read_request"]
+__all__ = ["canonical", "read_request"]
 
 _DUMPED = '[{"lc": 1, "type": '  # how `dumps` of messages begins
 _ROLES = {
@@ -77,20 +77,25 @@ def read_request(
     if settings.refusal is not None:
         raise NotCacheable(settings.refusal)
     nodes = _dumped_messages(prompt)
-    if nodes is None:
-        messages = [{"role": "user", "content": prompt}]
-    else:
-        numbers = _CallNumbers()
-        messages = [_message(node, numbers) for node in nodes]
     return CacheRequest(
         model=settings.model,
-        messages=messages,
+        messages=[{"role": "user", "content": prompt}] if nodes is None else canonical(nodes),
         tools=settings.tools,
         params=settings.params,
         tenant=tenant,
         user=user,
         kind="completion" if nodes is None else "chat",
     )
+
+
+def canonical(nodes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return messages as a key sees them, from the constructor arguments of LangChain's messages.
+
+    Raises:
+        NotCacheable: A message is of a class that is not LangChain's own, or holds an object.
+    """
+    numbers = _CallNumbers()
+    return [_message(node, numbers) for node in nodes]
 
 
 class _CallNumbers:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["ModelSettings", "holds_object", "read_settings"]
+__all__ = ["ModelSettings", "holds_object", "kept", "read_settings"]
 
 _TRANSPORT = frozenset(
     {
@@ -103,9 +103,9 @@ def read_settings(llm_string: str) -> ModelSettings:
     params: dict[str, Any] = {f"{_HOST}:form": 1}
     refusal = None
     if constructor:
-        kept = _kept({name: value for name, value in built.items() if not _is_marker(value)})
-        params[f"{_HOST}:constructor"] = {"class": constructor.get("id"), **kept}
-        if holds_object(kept):
+        fields = kept({name: value for name, value in built.items() if not _is_marker(value)})
+        params[f"{_HOST}:constructor"] = {"class": constructor.get("id"), **fields}
+        if holds_object(fields):
             refusal = "the model is built with an object that has no stable key"
     if call is None:
         # Text that is not literals counts as it stands, and only as a digest: a secret in it
@@ -116,7 +116,7 @@ def read_settings(llm_string: str) -> ModelSettings:
             refusal = "a class or an object among the arguments of the call has no stable key"
         call = {}
     tools = _taken_tools(call)
-    params |= _kept(call)
+    params |= kept(call)
     if "n" not in params and "n" in built:
         params["n"] = built["n"]
     return ModelSettings(_model_name(call, constructor), tools, params, refusal)
@@ -156,7 +156,8 @@ def _arguments(text: str) -> dict[str, Any] | None:
     return arguments
 
 
-def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
+def kept(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what may change the answer: without the transport and without secrets."""
     return _without_secrets({k: v for k, v in settings.items() if k not in _TRANSPORT})
 
 

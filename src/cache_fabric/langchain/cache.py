@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
-import logging
-from collections.abc import Callable, Sequence
-from types import TracebackType
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
-from cache_fabric.errors import NotCacheable
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._answer import read_generations, to_answer
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._prompt import read_request
+from cache_fabric.langchain._seam import FailOpen, Seam, mark_of
 from cache_fabric.langchain._settings import read_settings
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.types import CacheRequest, Hit, LookupResult, Miss, Ticket
@@ -26,8 +23,6 @@ __all__ = ["FabricCache"]
 
 _CHARACTERS_PER_BYTE = 8
 """Dumped JSON is longer than what it says (escapes, metadata); beyond this it must be too long."""
-
-_log = logging.getLogger("cache_fabric")
 
 
 class FabricCache(BaseCache):
@@ -62,7 +57,7 @@ class FabricCache(BaseCache):
         self._options = options
         self._tenant = tenant
         self._user = user
-        self._told: set[str] = set()
+        self._seam = Seam(fabric)
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return a list of generations, or ``None``: then the model is called."""
@@ -132,58 +127,9 @@ class FabricCache(BaseCache):
     def _served(request: CacheRequest, result: LookupResult) -> list[Generation] | None:
         if not isinstance(result, Hit):
             return None
-        entry = result.entry
-        mark = {
-            "tier": result.tier,
-            "similarity": result.similarity,
-            "entry_id": entry.id,
-            "age": entry.age(),
-            "saved_cost": None if entry.cost_micros is None else entry.cost_micros / 1e6,
-        }
-        if result.stale:
-            mark["stale"] = True
-        return read_generations(entry.payload, request.kind, mark)
+        return read_generations(result.entry.payload, request.kind, mark_of(result))
 
-    def _harmless(self, llm_string: str, *, counts_bypass: bool = True) -> _FailOpen:
-        def report(error: Exception) -> None:
-            if not isinstance(error, NotCacheable):
-                self._tell_once(type(error).__name__)
-                self._count(llm_string, f"host error: {type(error).__name__}")
-            elif counts_bypass:  # an update after it is the same call
-                self._count(llm_string, error.reason)
-
-        return _FailOpen(report)
-
-    def _count(self, llm_string: str, reason: str) -> None:
-        model = "unknown"
-        with contextlib.suppress(Exception):
-            model = read_settings(llm_string).model
-        with contextlib.suppress(Exception):
-            self._fabric.bypass(model, reason)
-
-    def _tell_once(self, kind: str) -> None:
-        if kind not in self._told:
-            self._told.add(kind)
-            # The message of the error may hold a prompt; its kind cannot.
-            _log.warning("a model call goes on without the cache: %s", kind)
-
-
-class _FailOpen:
-    """The seam where this host fails open: an error inside is reported and goes no further."""
-
-    def __init__(self, report: Callable[[Exception], None]) -> None:
-        self._report = report
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        self._report(error)
-        return True
+    def _harmless(self, llm_string: str, *, counts_bypass: bool = True) -> FailOpen:
+        return self._seam.harmless(
+            lambda: read_settings(llm_string).model, counts_bypass=counts_bypass
+        )

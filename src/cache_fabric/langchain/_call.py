@@ -1,0 +1,104 @@
+"""A live call of a chat model as the `CacheRequest` that `read_request` makes of its two strings.
+
+So an answer is one entry, whether a wrapper, a middleware or ``FabricCache`` asks. Two things are
+seen here only: a class among the arguments counts by its JSON schema, where LangChain writes its
+name (an edited class has another key), and a model that LangChain cannot serialise counts by all
+its fields, where LangChain leaves out some that matter (``base_url``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from pydantic import BaseModel, SecretStr
+
+from cache_fabric.errors import NotCacheable
+from cache_fabric.langchain._prompt import canonical
+from cache_fabric.langchain._settings import kept, read_settings
+from cache_fabric.options import NO_OPTIONS, CacheOptions
+from cache_fabric.types import CacheRequest
+
+__all__ = ["read_call"]
+
+_LEAVES = (str, int, float, bytes, type(None))
+
+
+def read_call(
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    stop: list[str] | None,
+    arguments: Mapping[str, Any],
+    *,
+    tenant: str | None = None,
+    user: str | None = None,
+    options: CacheOptions = NO_OPTIONS,
+) -> CacheRequest:
+    """Return the request that a model is about to be sent.
+
+    Args:
+        model: As it is configured.
+        messages: Of the conversation, the question last.
+        stop: As the model's hooks get it.
+        arguments: The other arguments of the call: bound tools, a schema, overrides.
+        tenant: Whose call it is.
+        user: End user of the call.
+        options: What the call asks of the cache.
+
+    Raises:
+        NotCacheable: Something that the model is told has no stable key; the reason names it.
+    """
+    plain = {name: _plain(value, name) for name, value in arguments.items()}
+    settings = read_settings(model._get_llm_string(stop=stop, **plain))
+    if settings.refusal is not None:
+        raise NotCacheable(settings.refusal)
+    return CacheRequest(
+        model=settings.model,
+        messages=canonical(map(_node, messages)),
+        tools=settings.tools,
+        params={**settings.params, **_unserialised(model)},
+        tenant=tenant,
+        user=user,
+        options=options,
+    )
+
+
+def _node(message: BaseMessage) -> Mapping[str, Any]:
+    written = message.to_json()
+    if written["type"] != "constructor":
+        raise NotCacheable("a message of a class that LangChain cannot serialise")
+    return written["kwargs"]
+
+
+def _unserialised(model: BaseChatModel) -> dict[str, Any]:
+    if model.is_lc_serializable():
+        return {}
+    kind = type(model)
+    fields = _plain(kept(_fields(model)), "model")
+    return {"langchain:fields": {"class": f"{kind.__module__}.{kind.__qualname__}", **fields}}
+
+
+def _fields(value: BaseModel) -> dict[str, Any]:
+    return {
+        name: field
+        for name, field in {**value.__dict__, **(value.model_extra or {})}.items()
+        if not isinstance(field, SecretStr)
+    }
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return a value without classes and objects, a class as the schema that a provider is sent."""
+    if isinstance(value, _LEAVES):
+        return value
+    if isinstance(value, type) and issubclass(value, BaseModel):
+        return {"json_schema": value.model_json_schema()}
+    if isinstance(value, BaseModel):
+        return _plain(kept(_fields(value)), name)
+    if isinstance(value, Mapping):
+        return {key: _plain(item, name) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return type(value)(_plain(item, name) for item in value)
+    kind = value.__name__ if isinstance(value, type) else type(value).__name__
+    raise NotCacheable(f"{name} holds a value of class {kind}, which has no stable key")
