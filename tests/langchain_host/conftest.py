@@ -17,6 +17,7 @@ from pydantic import PrivateAttr
 from cache_fabric import CacheFabric, ExactOnly, create_cache_fabric
 from cache_fabric.instrumentation.events import Event
 from cache_fabric.langchain import FabricCache
+from fake_openai import Upstream, serving
 
 Reply = Callable[[list[BaseMessage]], AIMessage]
 
@@ -187,3 +188,10 @@ def make_chat(cache: FabricCache) -> Callable[..., CountingChat]:
 @pytest.fixture
 def make_llm(cache: FabricCache) -> Callable[..., CountingLLM]:
     return lambda **fields: CountingLLM(**{"cache": cache, **fields})
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """An imitation of OpenAI's API: ``ChatOpenAI(base_url=upstream.url, ...)``."""
+    with serving() as made:
+        yield made
