@@ -23,7 +23,7 @@ from cache_fabric.stores._redis_keys import Layout
 from cache_fabric.stores._redis_scripts import Commit
 from cache_fabric.stores.base import Record, Write
 from cache_fabric.stores.redis import RedisStore
-from servers import Server, free_ports, running, running_sentinels
+from servers import Server, free_ports, running, running_cluster, running_sentinels
 
 LONG = 30.0
 
@@ -285,3 +285,11 @@ async def test_clearing_leaves_what_others_keep_in_the_same_server(
     assert server.admin.get("theirs") == b"v"
     await star.aclose()
     await star_like.aclose()
+
+
+async def test_the_first_look_ups_in_a_cluster_may_come_together(tmp_path: Path) -> None:
+    with running_cluster(tmp_path) as cluster:
+        store = RedisStore(cluster.url, "n", request_timeout=LONG)
+        await store.open()
+        assert await asyncio.gather(*(store.get(f"k{n}") for n in range(20))) == [None] * 20
+        await store.aclose()

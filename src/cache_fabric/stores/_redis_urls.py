@@ -5,17 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import parse_qsl, unquote
 
 from cache_fabric.errors import ConfigurationError
 
-__all__ = ["Place"]
+if TYPE_CHECKING:
+    from cache_fabric.stores._embedded_server import EmbeddedServer
+
+__all__ = ["Place", "place_of"]
 
 _PORTS = {"one": 6379, "cluster": 6379, "sentinel": 26379}
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:@/,\s]+)(?::(?P<port>\d{1,5}))?")
 _TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _SENTINEL_LOGIN = ("sentinel_username", "sentinel_password")
+
+
+def place_of(url: str) -> Place | EmbeddedServer:
+    """As `Place.of`, and ``embedded:///folder`` for a server that needs no installation."""
+    scheme, _, folder = url.partition("://")
+    if scheme != "embedded":
+        return Place.of(url)
+    # Imported here: it needs the locks and sockets of Unix.
+    from cache_fabric.stores._embedded_server import EmbeddedServer
+
+    return EmbeddedServer(folder)
 
 
 @dataclass(frozen=True, slots=True)

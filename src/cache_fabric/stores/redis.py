@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
 
 from cache_fabric.errors import (
     BackendTimeout,
@@ -44,12 +43,10 @@ from cache_fabric.stores._redis_links import (
     Patience,
     connect,
     pause,
+    primaries,
 )
-from cache_fabric.stores._redis_urls import Place
+from cache_fabric.stores._redis_urls import Place, place_of
 from cache_fabric.stores.base import Changes, Record, Write
-
-if TYPE_CHECKING:
-    from cache_fabric.stores._embedded_server import EmbeddedServer
 
 __all__ = ["RedisStore"]
 
@@ -88,7 +85,7 @@ class RedisStore:
         if log_limit < 1:
             raise ConfigurationError(f"log_limit: expected a number above 0, got {log_limit}")
         self.namespace = namespace
-        self._place = None if url is None else _place(url)
+        self._place = None if url is None else place_of(url)
         self._client = client
         self._log_limit = log_limit
         self._request = Patience.of_request(request_timeout)
@@ -122,6 +119,8 @@ class RedisStore:
                 for patience in (self._request, PATIENT, WATCH)
             )
             await check_server(patient, address)
+            # The first calls of a cluster's client fail one another when they come together.
+            await patient.call("open", lambda _: primaries(fast.client))
         except BaseException:
             await self._disconnect()
             raise
@@ -278,13 +277,3 @@ class RedisStore:
 
     def _unusable(self, operation: str, state: str) -> BackendUnavailable:
         return BackendUnavailable(self.name, operation, f"the store is {state}")
-
-
-def _place(url: str) -> Place | EmbeddedServer:
-    scheme, _, folder = url.partition("://")
-    if scheme != "embedded":
-        return Place.of(url)
-    # Imported here: it needs the locks and sockets of Unix.
-    from cache_fabric.stores._embedded_server import EmbeddedServer
-
-    return EmbeddedServer(folder)
