@@ -83,6 +83,20 @@ class StoreMachine(RuleBasedStateMachine):
     def get(self, key: str) -> None:
         assert self.run(self.store.get(key)) == self.live().get(key)
 
+    @rule(key=KEYS, value=VALUES, ttl=st.sampled_from([1.0, 5.0]))
+    def add(self, key: str, value: bytes, ttl: float) -> None:
+        absent = key not in self.live()
+        assert self.run(self.store.add(key, value, ttl)) is absent
+        if absent:
+            self.cache[key] = (value, self.clock() + ttl)
+
+    @rule(key=KEYS, value=VALUES)
+    def remove_if(self, key: str, value: bytes) -> None:
+        held = self.live().get(key) == value
+        assert self.run(self.store.remove_if(key, value)) is held
+        if held:
+            del self.cache[key]
+
     @rule(keys=st.lists(KEYS, max_size=4))
     def delete(self, keys: list[str]) -> None:
         expected = len(self.live().keys() & set(keys))

@@ -13,7 +13,7 @@ from cache_fabric.stores._redis_keys import Layout
 from cache_fabric.stores._redis_links import Link, asking, primaries
 from cache_fabric.stores.base import Write
 
-__all__ = ["assignment", "existing", "pipelined", "values"]
+__all__ = ["added", "assignment", "existing", "pipelined", "values"]
 
 _FOR_EVER = 10 * 365 * 24 * 3600.0
 """Seconds: long enough for ever, and a time to live for ``volatile-lru`` to evict by."""
@@ -29,10 +29,16 @@ Command = tuple[Any, ...]
 def assignment(layout: Layout, write: Write) -> Command:
     """The command that does a write."""
     entry = layout.entry(write.key)
-    ttl = _FOR_EVER if write.ttl is None else min(write.ttl, _FOR_EVER)
+    ttl = _FOR_EVER if write.ttl is None else write.ttl
     if write.value is None or ttl <= 0:
         return ("UNLINK", entry)
-    return ("SET", entry, write.value, "PX", max(1, round(ttl * 1000)))
+    return ("SET", entry, write.value, "PX", _milliseconds(ttl))
+
+
+async def added(link: Link, entry: bytes, value: bytes, ttl: float) -> bool:
+    """Whether the entry was absent and is now this value."""
+    setting = methodcaller("set", entry, value, nx=True, px=_milliseconds(ttl))
+    return bool(await link.call("add", setting))
 
 
 async def pipelined(link: Link, operation: str, commands: Sequence[Command]) -> list[Any]:
@@ -77,6 +83,10 @@ async def existing(
                 yield fresh
             if cursor == 0:
                 break
+
+
+def _milliseconds(ttl: float) -> int:
+    return max(1, round(min(ttl, _FOR_EVER) * 1000))
 
 
 async def _run(client: Any, commands: Sequence[Command]) -> list[Any]:

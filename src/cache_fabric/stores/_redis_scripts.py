@@ -19,7 +19,7 @@ from redis.exceptions import NoScriptError
 from cache_fabric.stores._redis_keys import Layout, decoded, encoded
 from cache_fabric.stores.base import Change, Changes, CommitConflict, Record, Write
 
-__all__ = ["Commit", "changes", "record", "records_page"]
+__all__ = ["Commit", "changes", "record", "records_page", "remove_if"]
 
 _REMEMBERED_MS = 60_000
 """How long a commit that is tried again is known to be done; longer than all its tries."""
@@ -94,6 +94,12 @@ return {keys, redis.call('HMGET', KEYS[1], unpack(keys))}
 """)
 
 
+_REMOVE_IF = _Script("""
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('UNLINK', KEYS[1])
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """A commit that may be run again when its answer was lost: it happens once.
@@ -143,6 +149,11 @@ async def records_page(client: Any, layout: Layout, prefix: str, after: str | No
     )
     found = (record(decoded(key), value) for key, value in zip(keys, stored, strict=True))
     return [item for item in found if item is not None]
+
+
+async def remove_if(client: Any, entry: bytes, value: bytes) -> bool:
+    """Delete a cache entry that still has this value; whether it had."""
+    return bool(await _REMOVE_IF.run(client, [entry], [value]))
 
 
 async def changes(client: Any, layout: Layout, after: int, limit: int) -> Changes:

@@ -20,6 +20,7 @@ __all__ = ["Rows"]
 _SCAN_PAGE = 256
 _CLEAR_PAGE = 1000
 _SWEPT_PER_WRITE = 64
+_SWEPT_PER_ADD = 2
 
 _GET = """
     SELECT value FROM cache WHERE namespace = ? AND key = ? AND (expires IS NULL OR expires > ?)
@@ -32,6 +33,15 @@ _PAGE = """
 _PUT = """
     INSERT INTO cache (namespace, key, value, expires) VALUES (?, ?, ?, ?)
     ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires = excluded.expires
+"""
+_ADD = """
+    INSERT INTO cache (namespace, key, value, expires) VALUES (?, ?, ?, ?)
+    ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires = excluded.expires
+    WHERE cache.expires <= ?
+"""
+_REMOVE_IF = """
+    DELETE FROM cache
+    WHERE namespace = ? AND key = ? AND value = ? AND (expires IS NULL OR expires > ?)
 """
 _DROP = "DELETE FROM cache WHERE namespace = ? AND key = ?"
 _DROP_LIVE = """
@@ -116,6 +126,18 @@ class Rows:
             # More than were added, so that what has expired cannot pile up. Of every namespace:
             # the fabric that wrote it may never come back.
             connection.execute(_SWEEP, (now, len(puts) + _SWEPT_PER_WRITE))
+
+    def add(self, connection: sqlite3.Connection, key: str, value: bytes, ttl: float) -> bool:
+        now = self.clock()
+        row = (self.namespace, _encoded(key), value, now + ttl, now)
+        with transaction(connection):
+            added = connection.execute(_ADD, row).rowcount
+            connection.execute(_SWEEP, (now, _SWEPT_PER_ADD))
+        return added == 1
+
+    def remove_if(self, connection: sqlite3.Connection, key: str, value: bytes) -> bool:
+        row = (self.namespace, _encoded(key), value, self.clock())
+        return connection.execute(_REMOVE_IF, row).rowcount == 1
 
     def delete(self, connection: sqlite3.Connection, keys: Sequence[str]) -> int:
         now = self.clock()

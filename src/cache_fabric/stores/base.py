@@ -2,8 +2,8 @@
 
 A store has two halves over one namespace:
 
-* the **cache half** (`get`, `set_many`, `delete`, `scan`, `clear`): keys with an optional time to
-  live, which may be evicted;
+* the **cache half** (`get`, `set_many`, `add`, `delete`, `scan`, `clear`): keys with an optional
+  time to live, which may be evicted;
 * the **record half** (`read`, `records`, `commit`, `changes`, `wait`): keys that are never evicted,
   written by an atomic multi-key compare-and-set that also appends one item to an ordered change
   log. Its model is etcd's transaction and watch (etcd.io, "API guarantees").
@@ -75,9 +75,16 @@ class CommitConflict(Exception):
 
 @runtime_checkable
 class Store(Protocol):
-    """Bytes by key. All methods run on the fabric's home loop; none may block it for long."""
+    """Bytes by key. All methods run on the fabric's home loop; none may block it for long.
+
+    Attributes:
+        name: Of the backend, for messages.
+        shared: Whether other processes may see the same keys. Where none does, a fabric asks for
+            no lease.
+    """
 
     name: str
+    shared: bool
 
     async def open(self) -> None:
         """Connect and check; idempotent. Raises `BackendError` or `ConfigurationError`."""
@@ -90,6 +97,16 @@ class Store(Protocol):
 
     async def set_many(self, writes: Sequence[Write]) -> None:
         """Write (or with ``value=None`` delete) all; a later one of the same key wins."""
+
+    async def add(self, key: str, value: bytes, ttl: float) -> bool:
+        """Write the key if it is absent or expired; returns whether it was.
+
+        One step for everybody: of many that add a key at once, in whatever process, one succeeds.
+        ``ttl`` is seconds above 0.
+        """
+
+    async def remove_if(self, key: str, value: bytes) -> bool:
+        """Delete the key if it still holds this value, in one step; returns whether it did."""
 
     async def delete(self, keys: Sequence[str]) -> int:
         """Delete what is there; returns how many were."""

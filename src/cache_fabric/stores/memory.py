@@ -38,6 +38,7 @@ class MemoryStore:
     """
 
     name = "memory"
+    shared = False
 
     def __init__(
         self,
@@ -84,6 +85,22 @@ class MemoryStore:
                 expires = math.inf if write.ttl is None else now + write.ttl
                 self._cache[write.key] = (write.value, expires)
         self._sweep(now, _LOOKED_AT_PER_WRITE * len(writes))
+
+    async def add(self, key: str, value: bytes, ttl: float) -> bool:
+        self._check_open("add")
+        if self._live(key) is not None:
+            return False
+        now = self._clock()
+        self._cache[key] = (value, now + ttl)
+        self._sweep(now, _LOOKED_AT_PER_WRITE)
+        return True
+
+    async def remove_if(self, key: str, value: bytes) -> bool:
+        self._check_open("remove_if")
+        if self._live(key) != value:
+            return False
+        del self._cache[key]
+        return True
 
     async def delete(self, keys: Sequence[str]) -> int:
         self._check_open("delete")

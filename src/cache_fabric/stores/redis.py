@@ -32,7 +32,7 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("redis", "the Redis store") from error
 
 from cache_fabric.stores._redis_checks import check_client, check_server, longest_block
-from cache_fabric.stores._redis_entries import assignment, existing, pipelined, values
+from cache_fabric.stores._redis_entries import added, assignment, existing, pipelined, values
 from cache_fabric.stores._redis_errors import BACKEND
 from cache_fabric.stores._redis_keys import Layout, encoded
 from cache_fabric.stores._redis_links import (
@@ -61,13 +61,14 @@ class RedisStore:
         client: In place of ``url``: a ``redis.asyncio.Redis`` or ``RedisCluster``. It is used as
             it is, with its own timeouts, and never closed.
         log_limit: How many changes the log keeps.
-        request_timeout: Seconds that `get` and `get_many` may take in all.
+        request_timeout: Seconds that `get`, `get_many` and `add` may take in all.
 
     Raises:
         ConfigurationError: An argument is not usable; the message names it.
     """
 
     name = BACKEND
+    shared = True
 
     def __init__(
         self,
@@ -139,6 +140,13 @@ class RedisStore:
         last = {write.key: write for write in writes}.values()
         commands = [assignment(self._layout, write) for write in last]
         await pipelined(self._patient("set_many"), "set_many", commands)
+
+    async def add(self, key: str, value: bytes, ttl: float) -> bool:
+        return await added(self._fast("add"), self._layout.entry(key), value, ttl)
+
+    async def remove_if(self, key: str, value: bytes) -> bool:
+        entry, link = self._layout.entry(key), self._patient("remove_if")
+        return await link.call("remove_if", lambda client: scripts.remove_if(client, entry, value))
 
     async def delete(self, keys: Sequence[str]) -> int:
         commands = [("UNLINK", self._layout.entry(key)) for key in keys]

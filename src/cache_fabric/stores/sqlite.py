@@ -56,6 +56,7 @@ class SqliteStore:
     """
 
     name = BACKEND
+    shared = True
 
     def __init__(
         self,
@@ -107,6 +108,14 @@ class SqliteStore:
 
     async def set_many(self, writes: Sequence[Write]) -> None:
         await self._on_worker("set_many", lambda file: self._rows.set_many(file, writes))
+
+    async def add(self, key: str, value: bytes, ttl: float) -> bool:
+        return await self._on_worker("add", lambda file: self._rows.add(file, key, value, ttl))
+
+    async def remove_if(self, key: str, value: bytes) -> bool:
+        return await self._on_worker(
+            "remove_if", lambda file: self._rows.remove_if(file, key, value)
+        )
 
     async def delete(self, keys: Sequence[str]) -> int:
         return await self._on_worker("delete", lambda file: self._rows.delete(file, keys))

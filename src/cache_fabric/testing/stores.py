@@ -33,6 +33,7 @@ from cache_fabric.errors import BackendUnavailable
 from cache_fabric.stores.base import Store, Write
 from cache_fabric.testing._guarded import refuse_weakening
 from cache_fabric.testing._store_cache_half import CacheHalf
+from cache_fabric.testing._store_one_step import OneStep
 from cache_fabric.testing._store_record_half import RecordHalf
 from cache_fabric.testing._store_suite import ManualClock, OpenStore
 
@@ -49,6 +50,8 @@ _AFTER_CLOSE: dict[str, Callable[[Store], Coroutine[Any, Any, object]]] = {
     "get": lambda store: store.get("k"),
     "get_many": lambda store: store.get_many(["k"]),
     "set_many": lambda store: store.set_many([Write("k", b"v")]),
+    "add": lambda store: store.add("k", b"v", 60),
+    "remove_if": lambda store: store.remove_if("k", b"v"),
     "delete": lambda store: store.delete(["k"]),
     "scan": lambda store: _scanned(store),
     "clear": lambda store: store.clear(""),
@@ -60,7 +63,7 @@ _AFTER_CLOSE: dict[str, Callable[[Store], Coroutine[Any, Any, object]]] = {
 }
 
 
-class StoreContract(CacheHalf, RecordHalf):
+class StoreContract(CacheHalf, OneStep, RecordHalf):
     """Every promise of `cache_fabric.stores.base.Store`; subclass it and give ``make_store``.
 
     Attributes:
