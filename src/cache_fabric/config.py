@@ -36,6 +36,8 @@ class FabricConfig:
         semantic_timeout: The same for embedding, search and judging together.
         open_timeout: Seconds the first use may wait for backends and weights to load.
         flight_timeout: Cap, in seconds, on waiting for another caller's identical request.
+        share_flights: Whether identical misses of several processes make one model call, by a
+            lease in the store that they share; it costs each miss two short trips to the store.
         candidates: Neighbors that are read and judged (k).
         max_request_bytes: Larger requests bypass the cache.
         max_entry_bytes: Larger answers are not stored.
@@ -64,6 +66,7 @@ class FabricConfig:
     semantic_timeout: float = 0.15
     open_timeout: float = 10.0
     flight_timeout: float = 30.0
+    share_flights: bool = True
     candidates: int = 16
     max_request_bytes: int = 256 * 1024
     max_entry_bytes: int = 1024 * 1024
@@ -92,6 +95,13 @@ class FabricConfig:
         if self.volatile not in _VOLATILE:
             choices = ", ".join(_VOLATILE)
             raise ConfigurationError(f"volatile: expected one of {choices}, got {self.volatile!r}")
+        self._check_switches_and_counts()
+
+    def _check_switches_and_counts(self) -> None:
+        for name in _SWITCHES:
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{name}: expected True or False, got {value!r}")
         for name in _COUNTS + _BOUNDS:
             value = getattr(self, name)
             if name in _BOUNDS and value is None:
@@ -115,5 +125,6 @@ _SECONDS = (
 )
 _WINDOWS = ("stale_while_revalidate", "stale_if_error", "join_paraphrases")
 _VOLATILE = ("ttl", "bypass", "ignore")
+_SWITCHES = tuple(f.name for f in fields(FabricConfig) if f.type == "bool")
 _COUNTS = tuple(f.name for f in fields(FabricConfig) if f.type == "int")
 _BOUNDS = tuple(f.name for f in fields(FabricConfig) if f.type == "int | None")

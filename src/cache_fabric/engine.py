@@ -24,6 +24,7 @@ from cache_fabric.policy_memory import PolicyMemory
 from cache_fabric.selector import Retirements, Selector
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.shadow import Shadow
+from cache_fabric.shared_flight import SharedFlight
 from cache_fabric.single_flight import Role, SingleFlight
 from cache_fabric.stores.base import Store
 from cache_fabric.types import CacheEntry, Candidate, Hit, Miss, Neighbor, Ticket
@@ -69,6 +70,9 @@ class Engine:
         self._verification = Verification(self.learning, emit)
         self._shadow = None if shadow is None else Shadow(shadow, self.learning, emit)
         self._paraphrases = Paraphrases(self.flights, self.exact, self.learning, config)
+        self._shared = SharedFlight(
+            self.flights, self.kept.leases, self.exact, self.store, store, config
+        )
         self._records = store
         self._policy = policy
         self._config = config
@@ -102,8 +106,10 @@ class Engine:
         result = await self._by_meaning(ticket, degraded)
         if isinstance(result, Miss):
             result = await self._paraphrases.join(ticket, self._policy_of(ticket)) or result
+        if isinstance(result, Miss):
+            result = await self._shared.join(result)
         if isinstance(result, Hit):
-            self._share(ticket, result.entry)
+            self._share(ticket, result)
         return result
 
     def _served(self, ticket: Ticket, entry: CacheEntry) -> Hit | None:
@@ -117,13 +123,24 @@ class Engine:
             return None
         return Hit(entry=entry, tier="exact", reason="stale while it is refreshed", stale=True)
 
-    def _share(self, ticket: Ticket, entry: CacheEntry) -> None:
-        """Hand an entry found by meaning to those who wait for it; most often nobody does."""
-        if self.flights.is_awaited(ticket.keys.exact):
-            data = codec.encode(entry, self._config.secret)
+    def _share(self, ticket: Ticket, hit: Hit) -> None:
+        """Hand what a leader found after all to those who wait for it; most often nobody does."""
+        if self.flights.is_awaited(ticket.keys.exact) and not hit.stale:
+            data = codec.encode(hit.entry, self._config.secret)
             self.flights.settle(ticket.keys.exact, data)
         else:
             self.flights.release(ticket)
+
+    def release(self, ticket: Ticket) -> None:
+        """Give up what a ticket leads, here and in the store; idempotent."""
+        self.kept.leases.release(ticket)
+        self.flights.release(ticket)
+
+    async def leave(self) -> None:
+        """Give up the leases of calls that go on: nobody has to wait for a fabric that closes."""
+        for ticket in self.flights.leaders():
+            self.kept.leases.release(ticket)
+        await self.kept.leases.flush()
 
     def settle(self, ticket: Ticket | None, entry: CacheEntry, data: bytes) -> None:
         """Hand a fresh answer to its followers, and queue it for the store and the index."""
@@ -133,10 +150,15 @@ class Engine:
             self.learning.settled(ticket, self._policy_of(ticket), entry)
             if self._shadow is not None:
                 self._shadow.settled(ticket, entry)
+        leader = self.flights.leader(entry.exact) if ticket is None else ticket
         self.flights.settle(entry.exact, data)
         if ticket is not None and self.retirements.cover(entry, ticket.started):
             self.hot.discard([entry.exact])  # retired while the model was thinking
+            self.kept.leases.release(ticket)
             return
+        lease = None
+        if leader is not None:  # from here on it is given up by the write
+            lease, leader.lease = leader.lease, None
         window = longest_window(self._config)
         vector = ticket.vector if ticket is not None else None
         self.queue.put(
@@ -150,6 +172,7 @@ class Engine:
                 cost=entry.cost_micros,
                 question=entry.question if self._indexed or vector is not None else None,
                 vector=vector,
+                lease=lease,
             )
         )
 

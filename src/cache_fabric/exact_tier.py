@@ -82,6 +82,13 @@ class ExactTier:
         entry = self._of(data, keys)
         return entry if entry is not None and is_fresh(entry, time.time()) else None
 
+    def take_in(self, data: bytes | None, keys: KeySet) -> CacheEntry | None:
+        """As `fresh_of`, of an envelope from the store; the process keeps a fresh one as well."""
+        entry = self.fresh_of(data, keys)
+        if data is not None and entry is not None:
+            self._hot.put(keys.exact, data, self._config.hot_ttl)
+        return entry
+
     def read(self, data: bytes | None) -> CacheEntry | None:
         """Return the entry of an envelope, ``None`` if it is corrupt or past its stale windows."""
         if data is None:

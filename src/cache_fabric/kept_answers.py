@@ -15,6 +15,7 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.exact_tier import ANSWERS, ExactTier
 from cache_fabric.hot_tier import HotTier
 from cache_fabric.instrumentation.events import Event, StoreEvent
+from cache_fabric.leases import Leases
 from cache_fabric.part import Degraded, Part
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.stores.base import Store, Write
@@ -57,6 +58,7 @@ class KeptAnswers:
             max_entries=config.queue_entries,
             max_bytes=config.queue_bytes,
         )
+        self.leases = Leases(self.store, records, config)
         self.exact = ExactTier(self.hot, self.queue, self.store, records, self.retire, config)
         self.capacity = Capacity(
             self.store, records, ANSWERS, self.exact.read, self._delete, emit, config
@@ -88,14 +90,15 @@ class KeptAnswers:
 
     async def _write(self, batch: Sequence[PendingWrite]) -> None:
         """Write the store first, the index second; the other place that fails open."""
-        batch = await self.capacity.make_room(batch)
-        writes = [Write(ANSWERS + item.key, item.data, item.ttl) for item in batch]
+        admitted = await self.capacity.make_room(batch)
+        writes = [Write(ANSWERS + item.key, item.data, item.ttl) for item in admitted]
         try:
             await self.store.attempt(lambda: self._records.set_many(writes), _PATIENCE)
         except Degraded:
-            self.capacity.failed(batch)
+            self.capacity.failed(admitted)
             raise
-        asked = [item for item in batch if item.question is not None]
+        self._give_up(batch)
+        asked = [item for item in admitted if item.question is not None]
         if not asked:
             return
         try:
@@ -105,7 +108,12 @@ class KeptAnswers:
                 self._dropped(item, f"{fault}: kept for exact hits only")
 
     def _dropped(self, item: PendingWrite, reason: str) -> None:
+        self._give_up([item])
         self._emit(StoreEvent(outcome="dropped", model=item.model, reason=reason))
+
+    def _give_up(self, batch: Sequence[PendingWrite]) -> None:
+        """Let those go on who wait in other processes for what has landed or is lost."""
+        self.leases.give_up([(item.key, item.lease) for item in batch if item.lease is not None])
 
     async def _delete(self, keys: Sequence[str]) -> None:
         self.capacity.forget(keys)

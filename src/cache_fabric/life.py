@@ -117,7 +117,7 @@ class Life:
         """Give a lease up; idempotent, and harmless after the fabric was closed."""
         ticket.closed = True
         if not self.portal.closed:
-            self.portal.post(self.engine.flights.release, ticket)
+            self.portal.post(self.engine.release, ticket)
 
     async def close(self, totals: Callable[[], Totals], patience: float = 10.0) -> None:
         """Write what waits, the sums and what was learned, then close what this fabric made."""
@@ -127,6 +127,7 @@ class Life:
                 if self._judged_log is not None:
                     await self._judged_log.flush()
                 await self.engine.queue.flush()
+                await self.engine.leave()
                 await self.ledger.keep(totals())
                 await self.engine.learning.memory.write()
         self.engine.learning.memory.stop()

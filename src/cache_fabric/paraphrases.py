@@ -3,9 +3,9 @@
 A question in flight is judged by the policy as a kept one would be: by a provisional entry that has
 its text and no answer yet. The rules that keep everybody moving:
 
-* Only a caller that is with the model can be waited for, never one that waits itself. Both are said
-  on the home loop in one step, so no ring of waiters can close, and each answer goes to a question
-  that was compared with the very text it answers.
+* Only a caller that is with the model, or waits for another process that is, can be waited for.
+  That is said on the home loop in one step, so no ring of waiters can close, and each answer goes
+  to a question that was compared with the very text it answers.
 * A leader that fails, leaves or outlives its lease frees those who joined it at once; the first
   freed goes to the model, the others join that one. All of it happens within one budget.
 * A caller never waits for itself.

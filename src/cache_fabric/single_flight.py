@@ -12,6 +12,7 @@ loop, so it needs no lock. The rules:
   half the cap while nothing is known of the model. Waiters wait for at most two leases, then go
   alone.
 * A caller never waits for itself (``generate(["a", "a"])`` looks up twice before it calls).
+* A leader may wait for another process (`shared_flight`); its own lease runs from then on.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections import OrderedDict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from cache_fabric.types import Ticket
@@ -79,6 +82,17 @@ class SingleFlight:
             self._flights[exact] = _Flight(ticket, self._start_lease(ticket))
         return self._flights[exact].leader is ticket
 
+    @contextmanager
+    def waiting(self, leader: Ticket) -> Iterator[None]:
+        """Stop the clock of a lease while its holder waits itself; it then starts anew."""
+        flight = self._flights[leader.keys.exact]
+        flight.lease.cancel()
+        try:
+            yield
+        finally:
+            if self._flights.get(leader.keys.exact) is flight and flight.leader is leader:
+                flight.lease = self._start_lease(leader)
+
     async def follow(self, exact: str, seconds: float) -> bytes | None:
         """Return the envelope that another key's leader hands in, ``None`` if it gives none."""
         flight = self._flights.get(exact)
@@ -94,8 +108,11 @@ class SingleFlight:
 
     def calling(self, partition: str) -> list[Ticket]:
         """Return the leaders of a partition that are with the model now."""
-        leaders = (flight.leader for flight in self._flights.values())
-        return [t for t in leaders if t.calls and t.keys.partition == partition]
+        return [t for t in self.leaders() if t.calls and t.keys.partition == partition]
+
+    def leaders(self) -> list[Ticket]:
+        """Return the tickets whose leases run."""
+        return [flight.leader for flight in self._flights.values()]
 
     def settle(self, exact: str, answer: bytes) -> None:
         """Hand the envelope to everybody who waits for this key."""
@@ -126,7 +143,7 @@ class SingleFlight:
     def is_awaited(self, exact: str) -> bool:
         """Return whether anybody waits for this key."""
         flight = self._flights.get(exact)
-        return flight is not None and bool(flight.waiters)
+        return flight is not None and bool(flight.waiters or flight.joined)
 
     def observe(self, model: str, seconds: float) -> None:
         """Learn what a call of this model takes."""

@@ -193,6 +193,7 @@ class Ticket:
         vector: The question's unit vector once it has been embedded, so that a store need not.
         stale: The expired answer of the same request, while its stale windows last.
         calls: True once the lookup has ended in a miss: the caller is with the model.
+        lease: Token of the lease that it holds in the store.
         judged: What a policy that learns wants to hear of again.
         shadowed: What the shadow policy decided.
         verified: The entry that a verifier was asked about, and the log odds that it gave.
@@ -212,6 +213,7 @@ class Ticket:
     verified: tuple[str, float] | None = None
     trace: Any = field(default=None, repr=False)
     calls: bool = False
+    lease: bytes | None = field(default=None, repr=False)
     closed: bool = False
     id: str = ""
 

@@ -25,6 +25,7 @@ class PendingWrite:
         cost: Micro-dollars that the model call cost, ``None`` if not priced.
         question: Text to embed, ``None`` when the entry is not to be found by meaning.
         vector: The question's unit vector when the lookup has embedded it already.
+        lease: Token of the lease to give up when the write has landed or is lost.
     """
 
     key: str
@@ -36,6 +37,7 @@ class PendingWrite:
     cost: int | None = None
     question: str | None = None
     vector: Any = None
+    lease: bytes | None = None
 
 
 class WriteBehind:

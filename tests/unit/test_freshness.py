@@ -96,6 +96,8 @@ def test_only_a_volatile_question_bypasses_and_only_when_told_to() -> None:
         ("join_paraphrases", None, "join_paraphrases: expected seconds as a number"),
         ("volatile_ttl", 0, "volatile_ttl: expected seconds above 0"),
         ("volatile", "never", "volatile: expected one of ttl, bypass, ignore"),
+        ("share_flights", "off", "share_flights: expected True or False"),
+        ("require_tenant", 1, "require_tenant: expected True or False"),
     ],
 )
 def test_a_mistake_in_the_config_is_named(option: str, value: object, named: str) -> None:

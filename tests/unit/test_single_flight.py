@@ -136,3 +136,38 @@ async def test_the_lease_is_learned_from_the_model_and_capped() -> None:
     assert flights.lease_seconds("m") == 15
     flights.observe("fast", 0.001)
     assert flights.lease_seconds("fast") == 0.5
+
+
+async def test_the_lease_of_a_leader_that_waits_itself_runs_from_the_end_of_its_waiting() -> None:
+    flights = SingleFlight(cap=0.02)
+    leader = ticket()
+    await flights.claim(leader)
+    with flights.waiting(leader):
+        await asyncio.sleep(0.05)
+        assert flights.leader("k") is leader
+        assert flights.leaders() == [leader]
+    assert flights.leaders() == [leader]
+    while flights.leaders():
+        await asyncio.sleep(0.005)
+
+
+async def test_a_leader_that_is_answered_while_it_waits_gets_no_lease_back() -> None:
+    flights = SingleFlight(cap=30)
+    leader = ticket()
+    await flights.claim(leader)
+    with flights.waiting(leader):
+        flights.settle("k", b"answer")
+    assert flights.leaders() == []
+
+
+async def test_a_leader_that_leaves_while_it_waits_does_not_touch_the_next_ones_lease() -> None:
+    flights = SingleFlight(cap=0.2)
+    leader, follower = ticket(), ticket()
+    await flights.claim(leader)
+    next_one = await waiting(flights, follower)
+    with flights.waiting(leader):
+        flights.release(leader)
+        assert await next_one is Role.LEADER
+    assert flights.leaders() == [follower]
+    while flights.leaders():
+        await asyncio.sleep(0.005)
