@@ -194,7 +194,7 @@ class Engine:
     async def clear(self) -> int:
         """Forget every answer of the namespace; returns how many the store held."""
         self.retirements.add(Selector(), time.monotonic())
-        self.queue.discard()
+        self.kept.give_up(self.queue.discard())
         await self.queue.flush()
         self.hot.clear()
         count = await self.store.demand(lambda: self._records.clear(ANSWERS))

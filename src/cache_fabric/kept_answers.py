@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from cache_fabric.capacity import Capacity
 from cache_fabric.config import FabricConfig
@@ -76,6 +76,10 @@ class KeptAnswers:
         from_store = dict(zip(missing, stored, strict=True))
         return [self.queue.get(key) or from_store.get(key) for key in keys]
 
+    def give_up(self, batch: Iterable[PendingWrite]) -> None:
+        """Let those go on who wait in other processes for what has landed or is lost."""
+        self.leases.give_up([(item.key, item.lease) for item in batch if item.lease is not None])
+
     def retire(self, keys: Sequence[str]) -> None:
         """Delete entries in the background; a fault only leaves them to be found again."""
         task = asyncio.get_running_loop().create_task(self._delete(keys))
@@ -97,7 +101,7 @@ class KeptAnswers:
         except Degraded:
             self.capacity.failed(admitted)
             raise
-        self._give_up(batch)
+        self.give_up(batch)
         asked = [item for item in admitted if item.question is not None]
         if not asked:
             return
@@ -108,12 +112,8 @@ class KeptAnswers:
                 self._dropped(item, f"{fault}: kept for exact hits only")
 
     def _dropped(self, item: PendingWrite, reason: str) -> None:
-        self._give_up([item])
+        self.give_up([item])
         self._emit(StoreEvent(outcome="dropped", model=item.model, reason=reason))
-
-    def _give_up(self, batch: Sequence[PendingWrite]) -> None:
-        """Let those go on who wait in other processes for what has landed or is lost."""
-        self.leases.give_up([(item.key, item.lease) for item in batch if item.lease is not None])
 
     async def _delete(self, keys: Sequence[str]) -> None:
         self.capacity.forget(keys)

@@ -95,12 +95,13 @@ class WriteBehind:
             if item.partition == partition and item.vector is not None
         ]
 
-    def discard(self, keys: Iterable[str] | None = None) -> None:
-        """Forget waiting writes of these keys, or all of them."""
-        for key in list(self._waiting) if keys is None else keys:
-            item = self._waiting.pop(key, None)
-            if item is not None:
-                self._bytes -= len(item.data)
+    def discard(self, keys: Iterable[str] | None = None) -> list[PendingWrite]:
+        """Forget waiting writes of these keys, or all of them; returns what they were."""
+        asked = list(self._waiting) if keys is None else keys
+        found = [self._waiting.pop(key, None) for key in asked]
+        gone = [item for item in found if item is not None]
+        self._bytes -= sum(len(item.data) for item in gone)
+        return gone
 
     async def flush(self) -> None:
         """Wait until everything queued so far has been written or dropped."""

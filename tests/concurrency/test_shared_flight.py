@@ -179,7 +179,10 @@ async def test_the_lease_is_gone_once_the_answer_is_written(make: Make, store: S
     assert await store.leases() == []
 
 
-@pytest.mark.parametrize("ending", ["failed", "released", "refused", "retired", "not written"])
+ENDINGS = ["failed", "released", "refused", "retired", "cleared", "not written"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 async def test_a_call_without_an_answer_to_keep_frees_the_others_at_once(
     make: Make, store: SharedStore, ending: str
 ) -> None:
@@ -195,6 +198,9 @@ async def test_a_call_without_an_answer_to_keep_frees_the_others_at_once(
     elif ending == "retired":
         await one.invalidate(model="m")
         await one.store(first.ticket, "By pigeon.")
+    elif ending == "cleared":
+        await one.store(first.ticket, "By pigeon.")
+        await one.clear()
     else:
         store.lost_writes = True
         await one.store(first.ticket, "By pigeon.")
