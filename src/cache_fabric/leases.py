@@ -59,6 +59,12 @@ class Leases:
             ticket.lease = None
         return taken
 
+    async def end(self, key: str, token: bytes) -> None:
+        """End a lease of another process that has held it too long; raises `Degraded`."""
+        await self._store.attempt(
+            partial(self._records.remove_if, LEASES + key, token), self._seconds
+        )
+
     def release(self, ticket: Ticket) -> None:
         """Give up what the ticket holds; idempotent."""
         if ticket.lease is not None:

@@ -7,9 +7,10 @@ store for a lease before it calls. The rules:
 * Whoever does not get it looks for the answer, and for the lease. An answer is written before its
   lease is removed, so a lease that is gone without one means a call that failed: the next takes
   over. A killed holder's lease goes by itself.
-* Nobody waits for one holder longer than its own lease would last, nor for all of them longer than
-  two leases from the beginning of its lookup; then it goes alone, with its followers behind it. A
-  fault of the store ends the waiting at once.
+* Nobody waits for one holder longer than its own lease would last: then it ends the other's lease,
+  and one of those who wait takes over. Nobody waits longer than two leases from the beginning of
+  its lookup: then it goes alone, with its followers behind it. A fault of the store ends the
+  waiting at once.
 * A caller that is given a stale answer while somebody refreshes it does not wait.
 * A caller never waits for itself.
 """
@@ -80,10 +81,8 @@ class SharedFlight:
         """Return the answer of another process; ``None`` once this ticket is to call the model."""
         seconds = self._flights.lease_seconds(ticket.request.model)
         begun, last = time.monotonic(), ticket.started + 2 * seconds
-        holder, until = None, last
-        while True:
-            if holder is None and await self._leases.take(ticket, seconds):
-                return await self._found_after_all(ticket)
+        holder, patient_until = None, last
+        while holder is not None or not await self._leases.take(ticket, seconds):
             token, entry = await self._look(ticket)
             if entry is not None:
                 return self._hit(entry)
@@ -91,14 +90,19 @@ class SharedFlight:
             if token is not None and stale is not None:
                 return stale
             now = time.monotonic()
-            if token != holder:
-                holder, until = token, min(last, now + seconds)
-            if now >= until or ticket.closed or (token is not None and is_own(token, ticket)):
+            if now >= last or ticket.closed or (token is not None and is_own(token, ticket)):
                 return None
+            if token != holder:
+                holder, patient_until = token, now + seconds
+            if holder is not None and now >= patient_until:
+                await self._leases.end(ticket.keys.exact, holder)
+                holder = None
             if holder is not None:
                 await asyncio.sleep(min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, _LAG * (now - begun))))
+        return await self._found_after_all(ticket)
 
     async def _found_after_all(self, ticket: Ticket) -> Hit | None:
+        """Return what was answered before the lease was taken, and give the lease up."""
         _, entry = await self._look(ticket)
         if entry is None:
             return None
