@@ -37,6 +37,8 @@ __all__ = ["MARK", "read_generations", "to_answer"]
 
 MARK = "cache_fabric"
 
+_CALL_ITEMS = "__openai_function_call_ids__"
+
 _GENERATIONS: dict[str, type[Generation]] = {
     "Generation": Generation,
     "GenerationChunk": GenerationChunk,
@@ -54,7 +56,7 @@ _NAMES: dict[type[object], str] = {
     ChatGenerationChunk: "ChatGeneration",
     AIMessageChunk: "ai",
 }
-_OF_ONE_RESPONSE = frozenset({"headers", "id", MARK})
+_OF_ONE_RESPONSE = frozenset({"headers", "id", "lc_gateway_metadata", MARK})
 _NO_USAGE = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
 
 
@@ -115,6 +117,8 @@ def _written(generation: Generation) -> dict[str, Any]:
 
 def _written_message(message: BaseMessage) -> dict[str, Any]:
     extras = {k: v for k, v in message.additional_kwargs.items() if not _is_item(k, v)}
+    if _CALL_ITEMS in extras:
+        extras[_CALL_ITEMS] = {}  # that there is one tells the form of the message
     item = {
         "type": _name(message),
         "content": without_provider_ids(_plain(message.content)),
@@ -145,8 +149,6 @@ def _kept(metadata: Mapping[Any, Any]) -> dict[Any, Any]:
 
 def _is_item(name: Any, value: Any) -> bool:
     """Say whether an extra only points at something that the provider keeps."""
-    if name == "__openai_function_call_ids__":
-        return True
     return name == "reasoning" and isinstance(value, Mapping) and "id" in value
 
 
