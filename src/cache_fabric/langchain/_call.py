@@ -81,9 +81,12 @@ def _unserialised(model: BaseChatModel) -> dict[str, Any]:
 
 
 def _fields(value: BaseModel) -> dict[str, Any]:
+    """Return the fields that are no secrets; what a model only caches is no field."""
+    declared = type(value).model_fields
+    fields = {name: field for name, field in value.__dict__.items() if name in declared}
     return {
         name: field
-        for name, field in {**value.__dict__, **(value.model_extra or {})}.items()
+        for name, field in {**fields, **(value.model_extra or {})}.items()
         if not isinstance(field, SecretStr)
     }
 
