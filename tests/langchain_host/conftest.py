@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +13,14 @@ from typing import Any
 import pytest
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, BaseLLM
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMResult
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCallChunk
+from langchain_core.outputs import (
+    ChatGeneration,
+    ChatGenerationChunk,
+    ChatResult,
+    Generation,
+    LLMResult,
+)
 from pydantic import PrivateAttr
 
 from cache_fabric import CacheFabric, ExactOnly, create_cache_fabric
@@ -38,7 +47,12 @@ class Script:
     finish: dict[str, Any] = field(default_factory=lambda: {"finish_reason": "stop"})
     gate: Callable[[], None] | None = None
     agate: Callable[[], Awaitable[None]] | None = None
+    step: Callable[[int], None] = lambda number: None
+    """Is called before each chunk of a stream, with its number; may block or raise."""
+    astep: Callable[[int], Awaitable[None]] | None = None
     calls: list[list[BaseMessage]] = field(default_factory=list)
+    closed: int = 0
+    """Streams that were left before their end."""
 
 
 class CountingChat(BaseChatModel):
@@ -93,6 +107,60 @@ class CountingChat(BaseChatModel):
                 for _ in range(self.n)
             ]
         )
+
+
+class StreamingChat(CountingChat):
+    """Streams its replies too, in words, and a last chunk that says how it ended."""
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        self._script.calls.append(messages)
+        try:
+            for number, chunk in enumerate(self._chunks(messages)):
+                self._script.step(number)
+                yield chunk
+        except GeneratorExit:
+            self._script.closed += 1
+            raise
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        self._script.calls.append(messages)
+        try:
+            for number, chunk in enumerate(self._chunks(messages)):
+                self._script.step(number)
+                if self._script.astep is not None:
+                    await self._script.astep(number)
+                yield chunk
+        except (GeneratorExit, asyncio.CancelledError):
+            self._script.closed += 1
+            raise
+
+    def _chunks(self, messages: list[BaseMessage]) -> Iterator[ChatGenerationChunk]:
+        reply = self._script.reply(messages)
+        for word in re.findall(r"\S+\s*", reply.text):
+            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+        for index, call in enumerate(reply.tool_calls):
+            arguments = json.dumps(call["args"])
+            part = ToolCallChunk(name=call["name"], args=arguments, id=call["id"], index=index)
+            message = AIMessageChunk(content="", tool_call_chunks=[part])
+            yield ChatGenerationChunk(message=message)
+        last = AIMessageChunk(
+            content="",
+            response_metadata=reply.response_metadata,
+            usage_metadata=reply.usage_metadata,
+        )
+        yield ChatGenerationChunk(message=last, generation_info={**self._script.finish})
 
 
 class CountingLLM(BaseLLM):
@@ -180,6 +248,18 @@ def make_chat(cache: FabricCache) -> Callable[..., CountingChat]:
         chat._script.gate, chat._script.agate = gate, agate
         if finish is not None:
             chat._script.finish = finish
+        return chat
+
+    return make
+
+
+@pytest.fixture
+def make_streaming() -> Callable[..., StreamingChat]:
+    """Make a model that streams; keyword arguments are of its `Script`."""
+
+    def make(**script: Any) -> StreamingChat:
+        chat = StreamingChat()
+        chat._script = Script(**script)
         return chat
 
     return make

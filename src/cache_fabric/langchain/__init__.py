@@ -1,6 +1,7 @@
 """Cache Fabric inside LangChain; importing this package imports no LangChain.
 
-``FabricCache`` is a ``BaseCache`` for ``set_llm_cache`` and for a model's ``cache=``.
+``FabricCache`` is a ``BaseCache`` for ``set_llm_cache`` and for a model's ``cache=``. ``cached``,
+also called ``FabricChatModel``, wraps a chat model and answers its streams as well.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from cache_fabric.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from cache_fabric.langchain.cache import FabricCache
+    from cache_fabric.langchain.chat_model import FabricChatModel, cached
 
-__all__ = ["FabricCache"]
+__all__ = ["FabricCache", "FabricChatModel", "cached"]
 
-_MODULES = {"FabricCache": "cache"}
+_MODULES = {"FabricCache": "cache", "FabricChatModel": "chat_model", "cached": "chat_model"}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Rename", "hosted_tools", "rename_calls", "without_auto_ids", "without_provider_ids"]
+__all__ = [
+    "Rename",
+    "call_id_of",
+    "hosted_tools",
+    "rename_calls",
+    "without_auto_ids",
+    "without_provider_ids",
+]
 
 Rename = Callable[[str], str]
 
@@ -54,6 +61,13 @@ def rename_calls(content: Any, rename: Rename) -> Any:
     return [_renamed(block, rename) for block in content]
 
 
+def call_id_of(block: Any) -> str | None:
+    """Return the id of the tool call that a block stands for, ``None`` for any other block."""
+    field = _CALL_ID_FIELDS.get(_kind(block))
+    call_id = None if field is None else block.get(field)
+    return call_id if isinstance(call_id, str) else None
+
+
 def hosted_tools(content: Any) -> tuple[str, ...]:
     """Return the tools that the provider itself ran for this content (web search and the like)."""
     if not isinstance(content, list):
@@ -88,7 +102,8 @@ def _anonymous(block: Any) -> Any:
         passing.add("id")
     kept = {name: value for name, value in block.items() if name not in passing}
     if isinstance(kept.get("extras"), dict):
-        kept["extras"] = {k: v for k, v in kept["extras"].items() if k != "item_id"}
+        extras = {k: v for k, v in kept.pop("extras").items() if k != "item_id"}
+        kept |= {"extras": extras} if extras else {}
     return kept
 
 
@@ -99,7 +114,7 @@ def _without_auto_id(block: Any) -> Any:
 
 
 def _renamed(block: Any, rename: Rename) -> Any:
-    field = _CALL_ID_FIELDS.get(_kind(block))
-    if field is None or not isinstance(block.get(field), str):
+    call_id = call_id_of(block)
+    if call_id is None:
         return block
-    return {**block, field: rename(block[field])}
+    return {**block, _CALL_ID_FIELDS[_kind(block)]: rename(call_id)}

@@ -1,0 +1,81 @@
+"""On what terms a wrapped model is answered from a fabric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+
+from cache_fabric.errors import ValidationError
+from cache_fabric.fabric import CacheFabric
+from cache_fabric.langchain._call import read_call
+from cache_fabric.options import NO_OPTIONS, CacheOptions
+from cache_fabric.types import CacheRequest
+from cache_fabric.validation import check_id
+
+__all__ = ["Name", "Replay", "Terms"]
+
+Name = str | Callable[[], str | None] | None
+"""A tenant or a user: a text, or a function that is asked at each call, in its context."""
+Replay = Literal["instant", "natural"]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What `cached` was given; equal terms share a class.
+
+    Raises:
+        ValidationError: A value is not usable; the message names the argument.
+    """
+
+    fabric: CacheFabric
+    tenant: Name = None
+    user: Name = None
+    options: CacheOptions = field(default=NO_OPTIONS, hash=False)
+    replay: Replay = "instant"
+
+    def __post_init__(self) -> None:
+        given: object = self.fabric
+        if not isinstance(given, CacheFabric):
+            raise ValidationError("fabric", f"expected a CacheFabric, got {type(given).__name__}")
+        for name in ("tenant", "user"):
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                check_id(value, name)
+        asked: object = self.options
+        if not isinstance(asked, CacheOptions):
+            raise ValidationError("options", f"expected CacheOptions, got {type(asked).__name__}")
+        if self.replay not in get_args(Replay):
+            choices = " or ".join(get_args(Replay))
+            raise ValidationError("replay", f"expected {choices}, got {self.replay!r:.40}")
+
+    def request(
+        self,
+        model: BaseChatModel,
+        messages: Sequence[BaseMessage],
+        stop: list[str] | None,
+        arguments: Mapping[str, Any],
+    ) -> CacheRequest:
+        """Return the request of a call; asks for tenant and user in the caller's context.
+
+        Raises:
+            NotCacheable: It has no stable key.
+            ValidationError: A function named a tenant or a user that is no name.
+        """
+        return read_call(
+            model,
+            messages,
+            stop,
+            arguments,
+            tenant=_asked(self.tenant, "tenant"),
+            user=_asked(self.user, "user"),
+            options=self.options,
+        )
+
+
+def _asked(name: Name, field: str) -> str | None:
+    given = name() if callable(name) else name
+    return None if given is None else check_id(given, field)

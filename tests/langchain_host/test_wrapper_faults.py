@@ -1,0 +1,184 @@
+"""Whatever breaks in the fabric, a wrapped model answers as if it had not been wrapped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cache_fabric import Answer, CacheFabric, ExactOnly, create_cache_fabric
+from cache_fabric.errors import BackendUnavailable, ValidationError
+from cache_fabric.instrumentation.events import Event, LookupEvent
+from cache_fabric.langchain import FabricChatModel, cached
+from cache_fabric.langchain._call import read_call
+from cache_fabric.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from langchain_host.conftest import CountingChat, StreamingChat
+
+MakeStreaming = Callable[..., "StreamingChat"]
+MOST_EXTRA_SECONDS = 0.1
+
+
+class Dead(MemoryStore):
+    async def get(self, key: str) -> bytes | None:
+        raise BackendUnavailable("memory", "get", "is away")
+
+    async def set_many(self, writes: Any) -> None:
+        raise BackendUnavailable("memory", "set_many", "is away")
+
+
+class Hung(MemoryStore):
+    async def get(self, key: str) -> bytes | None:
+        await asyncio.Event().wait()
+        return None
+
+
+class Corrupt(MemoryStore):
+    async def get(self, key: str) -> bytes | None:
+        return b"\x00not an entry"
+
+
+@pytest.fixture(params=[Dead, Hung, Corrupt])
+def faulty(request: pytest.FixtureRequest) -> Iterator[CacheFabric]:
+    store = request.param("faulty")
+    fabric = create_cache_fabric("memory", policy=ExactOnly(), store=store)
+    yield fabric
+    fabric.sync.close()
+
+
+def test_faulty_store_costs_at_most_its_budget(
+    make_streaming: MakeStreaming, faulty: CacheFabric
+) -> None:
+    chat = cached(make_streaming(), faulty)
+    extra = []
+    for question in ("a?", "b?", "c?"):
+        started = time.perf_counter()
+        assert chat.invoke(question).text == "Paris."
+        extra.append(time.perf_counter() - started)
+    assert min(extra) < MOST_EXTRA_SECONDS  # the model takes no time; the machine may be busy
+
+
+async def test_faulty_store_in_a_loop(make_streaming: MakeStreaming, faulty: CacheFabric) -> None:
+    chat = cached(make_streaming(), faulty)
+    async with asyncio.timeout(5):
+        assert (await chat.ainvoke("capital?")).text == "Paris."
+        streamed = [chunk.text async for chunk in chat.astream("river?")]
+        assert "".join(streamed) == "Paris."
+    assert "".join(chunk.text for chunk in chat.stream("country?")) == "Paris."
+
+
+def test_closed_fabric(make_streaming: MakeStreaming, exact: CacheFabric) -> None:
+    chat = cached(make_streaming(), exact)
+    exact.sync.close()
+    assert chat.invoke("capital?").text == "Paris."
+    assert "".join(chunk.text for chunk in chat.stream("capital?")) == "Paris."
+
+
+async def test_fabric_closed_in_the_middle_of_a_stream(make_streaming: MakeStreaming) -> None:
+    fabric = create_cache_fabric("memory", policy=ExactOnly())
+    stream = cached(make_streaming(), fabric).astream("capital?")
+    first = await anext(stream)
+    await fabric.aclose()
+    rest = [chunk.text async for chunk in stream]
+    assert first.text + "".join(rest) == "Paris."
+
+
+async def test_blocking_call_on_the_loop_that_the_fabric_adopted(
+    make_streaming: MakeStreaming,
+) -> None:
+    async with create_cache_fabric("memory", policy=ExactOnly()) as fabric:
+        plain = make_streaming()
+        chat = cached(plain, fabric, replay="natural")
+        assert chat.invoke("capital?").text == "Paris."
+        assert "".join(chunk.text for chunk in chat.stream("capital?")) == "Paris."
+        await chat.ainvoke("capital?")
+        assert "".join(chunk.text for chunk in chat.stream("capital?")) == "Paris."
+        assert plain.calls == 3  # what the process holds needs no loop
+
+
+class Broken(CacheFabric):
+    """Raises what nobody expects, also while counting."""
+
+    @property
+    def sync(self) -> Any:
+        raise ZeroDivisionError("a prompt stands here")
+
+    async def lookup(self, request: Any) -> Any:
+        raise ZeroDivisionError("a prompt stands here")
+
+    def bypass(self, model: str, reason: str) -> Any:
+        raise ZeroDivisionError
+
+
+async def test_any_error_of_ours(
+    make_streaming: MakeStreaming, caplog: pytest.LogCaptureFixture, exact: CacheFabric
+) -> None:
+    exact.__class__ = Broken
+    chat = cached(make_streaming(), exact)
+    assert chat.invoke("capital?").text == "Paris."
+    assert (await chat.ainvoke("capital?")).text == "Paris."
+    assert "".join(chunk.text for chunk in chat.stream("capital?")) == "Paris."
+    assert "".join([chunk.text async for chunk in chat.astream("capital?")]) == "Paris."
+    exact.__class__ = CacheFabric
+    assert len(caplog.records) == 1
+    assert "prompt" not in caplog.text
+
+
+def test_foreign_payload_is_a_miss_and_is_replaced(
+    make_streaming: MakeStreaming, exact: CacheFabric, events: list[Event]
+) -> None:
+    plain = make_streaming()
+    chat = cached(plain, exact)
+    messages = chat._convert_input("capital?").to_messages()
+    request = read_call(plain, messages, None, {})
+    for call in (lambda: chat.invoke("capital?"), lambda: list(chat.stream("capital?"))):
+        exact.sync.store(request, Answer(payload={"choices": []}, text="x"))
+        call()
+        assert chat.invoke("capital?").text == "Paris."
+    assert plain.calls == 2
+    reasons = [e.reason for e in events if isinstance(e, LookupEvent)]
+    assert reasons.count("host error: CodecError") == 2
+
+
+def test_request_without_a_stable_key_is_a_counted_bypass(
+    make_streaming: MakeStreaming, exact: CacheFabric, events: list[Event]
+) -> None:
+    plain = make_streaming()
+    chat = cached(plain, exact)
+    for _ in range(2):
+        assert chat.bind(handler=object()).invoke("capital?").text == "Paris."
+    assert plain.calls == 2
+    assert [e.outcome for e in events if isinstance(e, LookupEvent)] == ["bypass", "bypass"]
+
+
+def test_model_of_a_class_that_cannot_stream_still_cannot(
+    exact: CacheFabric, make_chat: Callable[..., CountingChat]
+) -> None:
+    plain = make_chat(cache=None)
+    chat = cached(plain, exact)
+    assert len(list(chat.stream("capital?"))) == 1
+    assert len(list(chat.stream("capital?"))) == 1
+    assert plain.calls == 1
+
+
+def test_arguments_that_make_no_sense_are_named(
+    make_streaming: MakeStreaming, exact: CacheFabric
+) -> None:
+    chat: Any = make_streaming()
+    bound = chat.bind(stop=["x"])
+    with pytest.raises(ValidationError, match=r"model: .*wrap the model inside it"):
+        cached(bound, exact)
+    with pytest.raises(ValidationError, match="model: expected a chat model, got str"):
+        FabricChatModel("gpt-4o", exact)  # type: ignore[type-var]
+    with pytest.raises(ValidationError, match="fabric: expected a CacheFabric"):
+        cached(chat, exact.sync)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match="tenant"):
+        cached(chat, exact, tenant=7)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match="replay: expected instant or natural"):
+        cached(chat, exact, replay="slow")  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match="options"):
+        cached(chat, exact, options={"ttl": 3})  # type: ignore[arg-type]
