@@ -124,6 +124,13 @@ class CallerSide:
             self._engine.capacity.used(result.entry.exact)
         return result
 
+    def joined(self, ticket: Ticket) -> Hit | Miss:
+        """End the lookup of a caller who read another one's answer while it came."""
+        entry = self._hot(ticket.keys)
+        if entry is None:
+            return self.end(ticket, Miss(ticket=ticket, reason="shared an answer that is not kept"))
+        return self.end(ticket, Hit(entry=entry, tier="flight", reason="shared as it came"))
+
     def bypass(self, model: str, reason: str, started: float | None = None) -> Bypass:
         """Count a call that is not for the cache."""
         seconds = 0.0 if started is None else time.monotonic() - started

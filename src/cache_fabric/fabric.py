@@ -31,6 +31,7 @@ from cache_fabric.types import (
     CacheRequest,
     Hit,
     LookupResult,
+    Miss,
     Ticket,
     Usage,
 )
@@ -141,6 +142,14 @@ class CacheFabric(AnswerMethods, ContextMethods):
         life = self._life()
         life.caller_side.released(ticket)
         life.abandon(ticket)
+
+    def joined(self, ticket: Ticket) -> Hit | Miss:
+        """Count a caller who has a ticket of `begin` and read another one's answer as it came.
+
+        In place of `lookup`, once that answer has ended; the same method in both colours. A miss
+        if it was not kept.
+        """
+        return self._life().caller_side.joined(ticket)
 
     def bypass(self, model: str, reason: str) -> Bypass:
         """Count a call that a host cannot put to the cache; the same method in both colours."""

@@ -95,6 +95,9 @@ class SyncCacheFabric(SyncContextMethods):
         life.abandon(ticket)
         return found
 
+    def joined(self, ticket: Ticket) -> Hit | Miss:
+        return self._fabric.joined(ticket)
+
     def bypass(self, model: str, reason: str) -> Bypass:
         return self._fabric.bypass(model, reason)
 
