@@ -283,7 +283,7 @@ def test_natural_replay_pauses_and_changes_nothing(
     make_streaming: MakeStreaming, exact: CacheFabric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("cache_fabric.langchain._hooks.time.sleep", pauses.append)
+    monkeypatch.setattr("cache_fabric.langchain._streaming.time.sleep", pauses.append)
     plain = make_streaming(reply=sentence)
     chat = cached(plain, exact, replay="natural")
     list(chat.stream("capital?"))

@@ -30,14 +30,11 @@ from pydantic import BaseModel
 
 from cache_fabric.errors import CodecError, NotCacheable
 from cache_fabric.langchain._blocks import rename_calls, without_provider_ids
+from cache_fabric.langchain._fresh import MARK, FreshCallIds, kept_extras, kept_metadata
 from cache_fabric.langchain._outcome import finish_reason, flaw, tool_names
 from cache_fabric.types import Answer
 
 __all__ = ["MARK", "read_generations", "to_answer"]
-
-MARK = "cache_fabric"
-
-_CALL_ITEMS = "__openai_function_call_ids__"
 
 _GENERATIONS: dict[str, type[Generation]] = {
     "Generation": Generation,
@@ -56,7 +53,6 @@ _NAMES: dict[type[object], str] = {
     ChatGenerationChunk: "ChatGeneration",
     AIMessageChunk: "ai",
 }
-_OF_ONE_RESPONSE = frozenset({"headers", "id", "lc_gateway_metadata", MARK})
 _NO_USAGE = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
 
 
@@ -110,21 +106,18 @@ def _written(generation: Generation) -> dict[str, Any]:
     info = generation.generation_info
     if isinstance(generation, ChatGeneration):
         item["message"] = _written_message(generation.message)
-        info = None if info is None else _kept(info)
+        info = None if info is None else kept_metadata(info)
     item["info"] = None if info is None else _plain_values(info)
     return item
 
 
 def _written_message(message: BaseMessage) -> dict[str, Any]:
-    extras = {k: v for k, v in message.additional_kwargs.items() if not _is_item(k, v)}
-    if _CALL_ITEMS in extras:
-        extras[_CALL_ITEMS] = {}  # that there is one tells the form of the message
     item = {
         "type": _name(message),
         "content": without_provider_ids(_plain(message.content)),
         "name": message.name,
-        "additional_kwargs": _plain(extras),
-        "response_metadata": _plain_values(_kept(message.response_metadata)),
+        "additional_kwargs": _plain(kept_extras(message.additional_kwargs)),
+        "response_metadata": _plain_values(kept_metadata(message.response_metadata)),
         "extra": _plain(message.model_extra or {}),
     }
     if isinstance(message, ChatMessage):
@@ -141,15 +134,6 @@ def _name(value: Generation | BaseMessage) -> str:
     if name is None:  # a subclass may hold more than the fields that are kept
         raise NotCacheable(f"an answer of class {type(value).__name__}")
     return name
-
-
-def _kept(metadata: Mapping[Any, Any]) -> dict[Any, Any]:
-    return {name: value for name, value in metadata.items() if name not in _OF_ONE_RESPONSE}
-
-
-def _is_item(name: Any, value: Any) -> bool:
-    """Say whether an extra only points at something that the provider keeps."""
-    return name == "reasoning" and isinstance(value, Mapping) and "id" in value
 
 
 def _plain_values(metadata: Mapping[Any, Any]) -> dict[str, Any]:
@@ -202,7 +186,7 @@ def _read(item: Mapping[str, Any], mark: Mapping[str, Any]) -> Generation:
 
 
 def _read_message(item: Mapping[str, Any], mark: Mapping[str, Any]) -> BaseMessage:
-    calls = _FreshCallIds()
+    calls = FreshCallIds()
     fields: dict[str, Any] = {
         "content": rename_calls(item["content"], calls),
         "name": item["name"],
@@ -218,29 +202,3 @@ def _read_message(item: Mapping[str, Any], mark: Mapping[str, Any]) -> BaseMessa
         fields["usage_metadata"] = {**_NO_USAGE, **(item["usage"] or {})}
     fields["additional_kwargs"] = calls.in_extras(item["additional_kwargs"])
     return _MESSAGES[item["type"]](**{**item["extra"], **fields})
-
-
-class _FreshCallIds:
-    """New ids for the tool calls of one message, the same everywhere in it."""
-
-    def __init__(self) -> None:
-        self._fresh: dict[str, str] = {}
-
-    def __call__(self, call_id: str) -> str:
-        return self._fresh.setdefault(call_id, f"call_{uuid.uuid4().hex}")
-
-    def in_calls(self, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return [
-            {**call, "id": self(call["id"])} if isinstance(call.get("id"), str) else {**call}
-            for call in calls
-        ]
-
-    def in_extras(self, extras: Mapping[str, Any]) -> dict[str, Any]:
-        """Rename raw calls, and the keys of maps from call to anything (thought signatures)."""
-        renamed = {**extras}
-        if isinstance(extras.get("tool_calls"), list):
-            renamed["tool_calls"] = self.in_calls(extras["tool_calls"])
-        for name, value in renamed.items():
-            if isinstance(value, dict):
-                renamed[name] = {self._fresh.get(key, key): v for key, v in value.items()}
-        return renamed

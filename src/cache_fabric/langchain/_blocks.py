@@ -17,6 +17,7 @@ __all__ = [
     "hosted_tools",
     "rename_calls",
     "without_auto_ids",
+    "without_item_ids",
     "without_provider_ids",
 ]
 
@@ -52,6 +53,26 @@ def without_auto_ids(content: Any) -> Any:
     if not isinstance(content, list):
         return content
     return [_without_auto_id(block) for block in content]
+
+
+def without_item_ids(content: Any, items: set[Any]) -> Any:
+    """Return a part of a stream as `without_provider_ids` would, with its places in the stream.
+
+    Args:
+        content: Of one chunk.
+        items: Places of reasoning items in the chunks before; those of this one are added.
+    """
+    if not isinstance(content, list):
+        return content
+    kept = []
+    for block in content:
+        if _is_reasoning_item(block):
+            items.add(block.get("index"))
+        if _kind(block) == "reasoning" and block.get("index") in items:
+            continue
+        own = _kind(block) in _OWN_ID_TYPES
+        kept.append({k: v for k, v in block.items() if k != "id"} if own else block)
+    return kept
 
 
 def rename_calls(content: Any, rename: Rename) -> Any:

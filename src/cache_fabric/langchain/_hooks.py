@@ -6,11 +6,9 @@ as it was (`Desk.plain`): where a class's hooks call each other, they meet no se
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -18,11 +16,10 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from cache_fabric.errors import NotCacheable
-from cache_fabric.langchain._model_call import ModelCall, Served
-from cache_fabric.langchain._replay import pause_of, replayed
+from cache_fabric.langchain._model_call import ModelCall
 from cache_fabric.langchain._seam import Seam
+from cache_fabric.langchain._streaming import Streaming
 from cache_fabric.langchain._terms import Terms
-from cache_fabric.langchain._whole import whole_result, whole_stream
 from cache_fabric.types import CacheRequest
 
 __all__ = ["Desk", "desk_of", "hooks_of"]
@@ -42,6 +39,9 @@ class Desk:
     def __init__(self, terms: Terms, base: type[BaseChatModel]) -> None:
         self.terms = terms
         self.base = base
+        self.streaming = Streaming(
+            terms.fabric.config.repeatable_tools, natural=terms.replay == "natural"
+        )
         self._seam = Seam(terms.fabric)
         self._slots = _slots_of(base)
         self._takes_manager = "run_manager" in inspect.signature(base._generate).parameters
@@ -78,15 +78,11 @@ class Desk:
                 raise NotCacheable("several answers in one stream")
             return self.terms.request(plain, messages, stop, arguments)
 
-        return ModelCall(self.terms.fabric, self._seam, request)
+        return ModelCall(self.terms.fabric, self._seam, request, plain.output_version)
 
     def managed(self, run_manager: Any) -> dict[str, Any]:
         """Return the run manager as an argument, where ``_generate`` takes one."""
         return {"run_manager": run_manager} if self._takes_manager else {}
-
-    def pause(self, served: Served, chunks: int) -> float:
-        """Return the seconds between two chunks of a replay."""
-        return pause_of(served.latency, chunks) if self.terms.replay == "natural" else 0.0
 
 
 def desk_of(model: object) -> Desk | None:
@@ -125,7 +121,7 @@ def _generate(
         if served is None:
             raise
         return ChatResult(generations=served.generations)
-    call.keep(lambda: whole_result(result, plain.output_version))
+    call.keep(result)
     return result
 
 
@@ -149,7 +145,7 @@ async def _agenerate(
         if served is None:
             raise
         return ChatResult(generations=served.generations)
-    call.keep(lambda: whole_result(result, plain.output_version))
+    call.keep(result)
     return result
 
 
@@ -163,27 +159,12 @@ def _stream(
     desk = _desk(self)
     plain = desk.plain(self, streams=True)
     call = desk.call(plain, messages, stop, kwargs, streams=True)
-    served = call.lookup()
-    if served is None:
-        copies: list[ChatGenerationChunk] = []
-        upstream = plain._stream(messages, stop=stop, **_given(run_manager), **kwargs)
-        try:
-            for chunk in upstream:
-                copies.append(chunk.model_copy(deep=True))
-                yield chunk
-        except BaseException as error:
-            served = call.fail(error, begun=bool(copies))
-            if served is None:
-                raise
-        else:
-            call.keep(lambda: whole_stream(copies, plain.output_version))
-            return
-    chunks = replayed(served.generations[0])
-    pause = desk.pause(served, len(chunks))
-    for chunk in chunks:
-        yield chunk
-        if pause and not _in_loop():
-            time.sleep(pause)
+    chunks = desk.streaming.read(call, lambda: plain._stream(messages, stop=stop, **kwargs))
+    with contextlib.closing(chunks):
+        for chunk in chunks:
+            if run_manager is not None:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
 
 
 async def _astream(
@@ -196,49 +177,18 @@ async def _astream(
     desk = _desk(self)
     plain = desk.plain(self, streams=True)
     call = desk.call(plain, messages, stop, kwargs, streams=True)
-    served = await call.alookup()
-    if served is None:
-        copies: list[ChatGenerationChunk] = []
-        upstream = plain._astream(messages, stop=stop, **_given(run_manager), **kwargs)
-        try:
-            try:
-                async for chunk in upstream:
-                    copies.append(chunk.model_copy(deep=True))
-                    yield chunk
-            finally:
-                if isinstance(upstream, AsyncGenerator):
-                    await upstream.aclose()
-        except BaseException as error:
-            served = call.fail(error, begun=bool(copies))
-            if served is None:
-                raise
-        else:
-            call.keep(lambda: whole_stream(copies, plain.output_version))
-            return
-    chunks = replayed(served.generations[0])
-    pause = desk.pause(served, len(chunks))
-    for chunk in chunks:
-        yield chunk
-        if pause:
-            await asyncio.sleep(pause)
+    chunks = desk.streaming.aread(call, lambda: plain._astream(messages, stop=stop, **kwargs))
+    async with contextlib.aclosing(chunks):
+        async for chunk in chunks:
+            if run_manager is not None:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
 
 
 def _desk(model: BaseChatModel) -> Desk:
     desk = desk_of(model)
     assert desk is not None
     return desk
-
-
-def _given(run_manager: Any) -> dict[str, Any]:
-    return {} if run_manager is None else {"run_manager": run_manager}
-
-
-def _in_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _slots_of(base: type) -> list[str]:

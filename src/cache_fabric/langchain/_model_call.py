@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from langchain_core.messages import AIMessage
-from langchain_core.outputs import ChatGeneration
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from cache_fabric.errors import CodecError, NotCacheable
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._answer import read_generations, to_answer
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._seam import FailOpen, Seam, mark_of
-from cache_fabric.types import Answer, CacheRequest, Hit, LookupResult, Miss, Ticket
+from cache_fabric.langchain._whole import whole_result, whole_stream
+from cache_fabric.types import Answer, Bypass, CacheRequest, Hit, LookupResult, Miss, Ticket
 
 __all__ = ["ModelCall", "Served"]
 
@@ -36,45 +38,75 @@ class ModelCall:
         fabric: Asked and told.
         seam: Reports what goes wrong.
         request: Makes the request; may raise.
+        output_version: Of the model, for the form in which its answer is kept.
     """
 
     def __init__(
-        self, fabric: CacheFabric, seam: Seam, request: Callable[[], CacheRequest]
+        self,
+        fabric: CacheFabric,
+        seam: Seam,
+        request: Callable[[], CacheRequest],
+        output_version: str | None,
     ) -> None:
         self._fabric = fabric
         self._seam = seam
         self._make = request
+        self._output_version = output_version
         self._request: CacheRequest | None = None
+        self._ticket: Ticket | None = None
+        self._is_asked = False
         self._open: Ticket | CacheRequest | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The exact key, between a `begin` that found no answer and the end of the lookup."""
+        return None if self._ticket is None else self._ticket.keys.exact
+
+    def begin(self) -> Served | None:
+        """Learn the key; returns the answer where the process holds it."""
+        with self._harmless():
+            return self._begun(self._fabric.sync.begin(self._asked()))
+        return None
+
+    async def abegin(self) -> Served | None:
+        """As `begin`, without blocking the running loop."""
+        with self._harmless():
+            return self._begun(await self._fabric.begin(self._asked()))
+        return None
 
     def lookup(self) -> Served | None:
         """Return the kept answer, or ``None``: then the model is called."""
         with self._harmless():
-            self._request = self._make()
-            return self._served(self._fabric.sync.lookup(self._request))
+            target = self._looked_up()
+            return None if target is None else self._served(self._fabric.sync.lookup(target))
         return None
 
     async def alookup(self) -> Served | None:
         """As `lookup`, without blocking the running loop."""
         with self._harmless():
-            self._request = self._make()
-            return self._served(await self._fabric.lookup(self._request))
+            target = self._looked_up()
+            return None if target is None else self._served(await self._fabric.lookup(target))
         return None
 
-    def keep(self, generations: Callable[[], Sequence[ChatGeneration]]) -> None:
-        """Keep what the model said, if it is fit for that; ``generations`` may raise."""
-        target, self._open = self._open, None
-        if target is None:
-            return
+    def joined(self) -> dict[str, Any] | None:
+        """End the lookup of a call that read another one's answer; returns the mark of a hit."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is None:
+            return None
         with self._harmless(counts_bypass=False):
-            try:
-                made = generations()
-                answer, usage = to_answer(made, "chat"), usage_of(made)
-            except NotCacheable as error:
-                answer, usage = Answer(payload=None, error=error.reason), None
-            self._fabric.sync.store(target, answer, usage=usage)
-            return
-        self._give_back(target)
+            result = self._fabric.joined(ticket)
+            if isinstance(result, Hit):
+                return mark_of(result)
+            self._open = ticket
+        return None
+
+    def keep(self, result: ChatResult) -> None:
+        """Keep what the model said, if it is fit for that."""
+        self._keep(lambda: whole_result(result, self._output_version))
+
+    def keep_stream(self, chunks: Sequence[ChatGenerationChunk]) -> None:
+        """Keep what a stream said that ended by itself."""
+        self._keep(lambda: whole_stream(chunks, self._output_version))
 
     def fail(self, error: BaseException, *, begun: bool = False) -> Served | None:
         """Give the call up; returns the expired answer that may stand in for a failed one.
@@ -93,10 +125,45 @@ class ModelCall:
             return self._served(self._fabric.sync.stale(target))
         return None
 
-    def _give_back(self, target: Ticket | CacheRequest) -> None:
+    def leave(self) -> None:
+        """Give the call up; there is nothing to stand in for it."""
+        target, self._open = self._open, None
+        self._give_back(target)
+
+    def _keep(self, generations: Callable[[], Sequence[ChatGeneration]]) -> None:
+        target, self._open = self._open, None
+        if target is None:
+            return
+        with self._harmless(counts_bypass=False):
+            try:
+                made = generations()
+                answer, usage = to_answer(made, "chat"), usage_of(made)
+            except NotCacheable as error:
+                answer, usage = Answer(payload=None, error=error.reason), None
+            self._fabric.sync.store(target, answer, usage=usage)
+            return
+        self._give_back(target)
+
+    def _give_back(self, target: Ticket | CacheRequest | None) -> None:
         if isinstance(target, Ticket):
             with self._harmless(counts_bypass=False):
                 self._fabric.sync.release(target)
+
+    def _looked_up(self) -> Ticket | CacheRequest | None:
+        """Return what to look up, which is done once."""
+        ticket, self._ticket = self._ticket, None
+        return ticket or (None if self._is_asked else self._asked())
+
+    def _asked(self) -> CacheRequest:
+        self._is_asked = True
+        self._request = self._make()
+        return self._request
+
+    def _begun(self, begun: Ticket | Hit | Bypass) -> Served | None:
+        if isinstance(begun, Ticket):
+            self._ticket = begun
+            return None
+        return self._served(begun)
 
     def _served(self, result: LookupResult | None) -> Served | None:
         if isinstance(result, Miss):
