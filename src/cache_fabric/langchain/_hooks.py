@@ -1,13 +1,12 @@
 """The hooks through which LangChain calls a chat model, answered from a fabric first.
 
-They are put into a subclass of the model's class. Each calls the hook of the same name on the model
-as it was (`Desk.plain`): where a class's hooks call each other, they meet no second lookup.
+They are put into a subclass of the model's class; each asks the fabric, then calls the hook of the
+same name as it was.
 """
 
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -20,12 +19,16 @@ from cache_fabric.langchain._model_call import ModelCall
 from cache_fabric.langchain._seam import Seam
 from cache_fabric.langchain._streaming import Streaming
 from cache_fabric.langchain._terms import Terms
+from cache_fabric.langchain._upstream import Upstream
 from cache_fabric.types import CacheRequest
 
-__all__ = ["Desk", "desk_of", "hooks_of"]
+__all__ = ["Desk", "desk_of", "put_hooks"]
 
 _NAME = "_cache_fabric_desk"
-_USAGE = "stream_usage"
+_NATIVE_EVENTS = {
+    "_stream": "_stream_chat_model_events",
+    "_astream": "_astream_chat_model_events",
+}
 
 
 class Desk:
@@ -38,29 +41,11 @@ class Desk:
 
     def __init__(self, terms: Terms, base: type[BaseChatModel]) -> None:
         self.terms = terms
-        self.base = base
+        self.upstream = Upstream(base)
         self.streaming = Streaming(
             terms.fabric.config.repeatable_tools, natural=terms.replay == "natural"
         )
         self._seam = Seam(terms.fabric)
-        self._slots = _slots_of(base)
-        self._takes_manager = "run_manager" in inspect.signature(base._generate).parameters
-        self._asks_usage = _USAGE in base.model_fields
-
-    def stand_in(self, kind: type) -> None:
-        """Become the desk of a class."""
-        setattr(kind, _NAME, self)
-
-    def plain(self, model: BaseChatModel, *, streams: bool = False) -> BaseChatModel:
-        """Return the model as an object of its own class that shares all its state."""
-        plain = self.base.__new__(self.base)
-        for slot in self._slots:
-            with contextlib.suppress(AttributeError):  # a slot of the class's own may be empty
-                object.__setattr__(plain, slot, getattr(model, slot))
-        if streams and self._asks_usage and getattr(plain, _USAGE) is None:
-            fields = {**model.__dict__, _USAGE: True}
-            object.__setattr__(plain, "__dict__", fields)
-        return plain
 
     def call(
         self,
@@ -80,25 +65,30 @@ class Desk:
 
         return ModelCall(self.terms.fabric, self._seam, request, plain.output_version)
 
-    def managed(self, run_manager: Any) -> dict[str, Any]:
-        """Return the run manager as an argument, where ``_generate`` takes one."""
-        return {"run_manager": run_manager} if self._takes_manager else {}
-
 
 def desk_of(model: object) -> Desk | None:
     """Return the desk of a wrapped model, ``None`` for any other."""
     return getattr(type(model), _NAME, None)
 
 
-def hooks_of(base: type[BaseChatModel]) -> dict[str, Any]:
-    """Return the hooks for a subclass; LangChain sees by them whether a class can stream."""
-    hooks: dict[str, Any] = {"_generate": _generate, "_agenerate": _agenerate}
+def put_hooks(kind: type[BaseChatModel], desk: Desk) -> None:
+    """Put into a subclass the hooks that its base has; by them LangChain sees if it can stream.
+
+    A base's own producers of typed events are put out of use: LangChain then makes the events of
+    its chunks, which are looked up and kept.
+    """
+    base = desk.upstream.base
+    hooks: dict[str, Any] = {_NAME: desk, "_generate": _generate, "_agenerate": _agenerate}
     streams = base._stream is not BaseChatModel._stream
     if streams:
         hooks["_stream"] = _stream
     if streams or base._astream is not BaseChatModel._astream:
         hooks["_astream"] = _astream
-    return hooks
+    for chunks, events in _NATIVE_EVENTS.items():
+        if chunks in hooks and hasattr(base, events):
+            hooks[events] = None
+    for name, hook in hooks.items():
+        setattr(kind, name, hook)
 
 
 def _generate(
@@ -109,13 +99,13 @@ def _generate(
     **kwargs: Any,
 ) -> ChatResult:
     desk = _desk(self)
-    plain = desk.plain(self)
+    plain = desk.upstream.plain(self)
     call = desk.call(plain, messages, stop, kwargs)
     served = call.lookup()
     if served is not None:
         return ChatResult(generations=served.generations)
     try:
-        result = plain._generate(messages, stop=stop, **desk.managed(run_manager), **kwargs)
+        result = desk.upstream.generate(plain, messages, stop, run_manager, **kwargs)
     except BaseException as error:
         served = call.fail(error)
         if served is None:
@@ -133,13 +123,13 @@ async def _agenerate(
     **kwargs: Any,
 ) -> ChatResult:
     desk = _desk(self)
-    plain = desk.plain(self)
+    plain = desk.upstream.plain(self)
     call = desk.call(plain, messages, stop, kwargs)
     served = await call.alookup()
     if served is not None:
         return ChatResult(generations=served.generations)
     try:
-        result = await plain._agenerate(messages, stop=stop, run_manager=run_manager, **kwargs)
+        result = await desk.upstream.agenerate(plain, messages, stop, run_manager, **kwargs)
     except BaseException as error:
         served = call.fail(error)
         if served is None:
@@ -157,9 +147,11 @@ def _stream(
     **kwargs: Any,
 ) -> Iterator[ChatGenerationChunk]:
     desk = _desk(self)
-    plain = desk.plain(self, streams=True)
+    plain = desk.upstream.plain(self)
     call = desk.call(plain, messages, stop, kwargs, streams=True)
-    chunks = desk.streaming.read(call, lambda: plain._stream(messages, stop=stop, **kwargs))
+    chunks = desk.streaming.read(
+        call, lambda: desk.upstream.stream(plain, messages, stop, **kwargs)
+    )
     with contextlib.closing(chunks):
         for chunk in chunks:
             if run_manager is not None:
@@ -175,9 +167,11 @@ async def _astream(
     **kwargs: Any,
 ) -> AsyncIterator[ChatGenerationChunk]:
     desk = _desk(self)
-    plain = desk.plain(self, streams=True)
+    plain = desk.upstream.plain(self)
     call = desk.call(plain, messages, stop, kwargs, streams=True)
-    chunks = desk.streaming.aread(call, lambda: plain._astream(messages, stop=stop, **kwargs))
+    chunks = desk.streaming.aread(
+        call, lambda: desk.upstream.astream(plain, messages, stop, **kwargs)
+    )
     async with contextlib.aclosing(chunks):
         async for chunk in chunks:
             if run_manager is not None:
@@ -189,9 +183,3 @@ def _desk(model: BaseChatModel) -> Desk:
     desk = desk_of(model)
     assert desk is not None
     return desk
-
-
-def _slots_of(base: type) -> list[str]:
-    """Return the slots in which objects of a class keep their state, ``__dict__`` among them."""
-    slots = [name for kind in base.__mro__ for name in kind.__dict__.get("__slots__", ())]
-    return [name for name in dict.fromkeys(slots) if name != "__weakref__"]

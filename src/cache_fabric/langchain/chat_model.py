@@ -10,8 +10,9 @@ from langchain_core.language_models import BaseChatModel
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.fabric import CacheFabric
-from cache_fabric.langchain._hooks import Desk, desk_of, hooks_of
+from cache_fabric.langchain._hooks import Desk, desk_of, put_hooks
 from cache_fabric.langchain._terms import Name, Replay, Terms
+from cache_fabric.langchain._upstream import AfterLookup
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 
 __all__ = ["FabricChatModel", "cached"]
@@ -39,7 +40,10 @@ def cached(
     A hit has a fresh id, the marks of `FabricCache` and ``total_cost`` 0 in its usage; streamed, it
     comes in several chunks. Only complete answers are kept: a stream that was left, cut or failed
     is not. Streams ask for their usage where the model leaves that open (``stream_usage``), so
-    that a stream may end with one chunk more, which is empty but for the usage.
+    that a stream may end with one chunk more, which is empty but for the usage. A ``rate_limiter``
+    is asked after the lookup: hits are free. Callers of one stream that is under way, in threads
+    or in tasks of one loop, read it as it comes; any other caller of the same request waits for
+    the whole answer.
 
     No fault, of a backend or of this package, reaches the caller: the model is called as if it had
     not been wrapped, and that is counted as a bypass.
@@ -65,10 +69,12 @@ def cached(
     base: type[BaseChatModel] = type(model)
     desk = desk_of(model)
     if desk is not None and desk.terms.fabric is fabric:
-        base = desk.base
+        base = desk.upstream.base
     wrapped = copy.copy(model)
     object.__setattr__(wrapped, "__class__", _kind(base, terms))
     wrapped.cache = False
+    if wrapped.rate_limiter is not None and not isinstance(wrapped.rate_limiter, AfterLookup):
+        wrapped.rate_limiter = AfterLookup(wrapped.rate_limiter)
     return wrapped
 
 
@@ -107,9 +113,8 @@ def _kind(base: type[BaseChatModel], terms: Terms) -> type:
     if kind is None:
         same = {"__module__": base.__module__, "__qualname__": base.__qualname__}
         metaclass: type[type] = type(base)
-        kind = metaclass(base.__name__, (base,), {**same, **hooks_of(base)})
-        kind.__doc__ = base.__doc__
-        Desk(terms, base).stand_in(kind)
+        kind = metaclass(base.__name__, (base,), {**same, "__doc__": base.__doc__})
+        put_hooks(kind, Desk(terms, base))
         kinds[terms] = kind
     return kind
 
