@@ -16,6 +16,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from cache_fabric.errors import NotCacheable
 from cache_fabric.langchain._model_call import ModelCall
+from cache_fabric.langchain._run_names import entries_of, run_metadata
 from cache_fabric.langchain._seam import Seam
 from cache_fabric.langchain._streaming import Streaming
 from cache_fabric.langchain._terms import Terms
@@ -53,6 +54,7 @@ class Desk:
         messages: list[BaseMessage],
         stop: list[str] | None,
         arguments: dict[str, Any],
+        run_manager: Any,
         *,
         streams: bool = False,
     ) -> ModelCall:
@@ -61,7 +63,8 @@ class Desk:
         def request() -> CacheRequest:
             if streams and (arguments.get("n") or getattr(plain, "n", None) or 1) > 1:
                 raise NotCacheable("several answers in one stream")
-            return self.terms.request(plain, messages, stop, arguments)
+            metadata = run_metadata(run_manager)
+            return self.terms.request(plain, messages, stop, arguments, metadata)
 
         return ModelCall(self.terms.fabric, self._seam, request, plain.output_version)
 
@@ -87,6 +90,7 @@ def put_hooks(kind: type[BaseChatModel], desk: Desk) -> None:
     for chunks, events in _NATIVE_EVENTS.items():
         if chunks in hooks and hasattr(base, events):
             hooks[events] = None
+    hooks |= entries_of(base)
     for name, hook in hooks.items():
         setattr(kind, name, hook)
 
@@ -100,7 +104,7 @@ def _generate(
 ) -> ChatResult:
     desk = _desk(self)
     plain = desk.upstream.plain(self)
-    call = desk.call(plain, messages, stop, kwargs)
+    call = desk.call(plain, messages, stop, kwargs, run_manager)
     served = call.lookup()
     if served is not None:
         return ChatResult(generations=served.generations)
@@ -124,7 +128,7 @@ async def _agenerate(
 ) -> ChatResult:
     desk = _desk(self)
     plain = desk.upstream.plain(self)
-    call = desk.call(plain, messages, stop, kwargs)
+    call = desk.call(plain, messages, stop, kwargs, run_manager)
     served = await call.alookup()
     if served is not None:
         return ChatResult(generations=served.generations)
@@ -148,7 +152,7 @@ def _stream(
 ) -> Iterator[ChatGenerationChunk]:
     desk = _desk(self)
     plain = desk.upstream.plain(self)
-    call = desk.call(plain, messages, stop, kwargs, streams=True)
+    call = desk.call(plain, messages, stop, kwargs, run_manager, streams=True)
     chunks = desk.streaming.read(
         call, lambda: desk.upstream.stream(plain, messages, stop, **kwargs)
     )
@@ -168,7 +172,7 @@ async def _astream(
 ) -> AsyncIterator[ChatGenerationChunk]:
     desk = _desk(self)
     plain = desk.upstream.plain(self)
-    call = desk.call(plain, messages, stop, kwargs, streams=True)
+    call = desk.call(plain, messages, stop, kwargs, run_manager, streams=True)
     chunks = desk.streaming.aread(
         call, lambda: desk.upstream.astream(plain, messages, stop, **kwargs)
     )

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from langchain_core.outputs import ChatGenerationChunk
 
+from cache_fabric.langchain._closing import aclosed
 from cache_fabric.langchain._shared_stream import SharedStream
 
 __all__ = ["LiveAsyncStream", "LiveAsyncStreams"]
@@ -85,15 +86,12 @@ class LiveAsyncStream(SharedStream):
     async def _pull(self, upstream: AsyncIterator[ChatGenerationChunk]) -> None:
         error: BaseException | None = None
         try:
-            try:
-                async for chunk in upstream:
+            async with aclosed(upstream) as chunks:
+                async for chunk in chunks:
                     self.chunks.append(chunk)
                     self._wanted.clear()
                     self._tell()
                     await self._wanted.wait()
-            finally:
-                if isinstance(upstream, AsyncGenerator):
-                    await upstream.aclose()
         except BaseException as raised:
             error = raised
             if not isinstance(raised, Exception):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 
 from langchain_core.outputs import ChatGenerationChunk
 
+from cache_fabric.langchain._closing import closed
 from cache_fabric.langchain._shared_stream import SharedStream
 
 __all__ = ["LiveStream", "LiveStreams"]
@@ -126,10 +127,10 @@ class LiveStream(SharedStream):
                 return
             self._end()
             upstream = self._upstream
-        close = getattr(upstream, "close", None)
         try:
-            if close is not None:
-                close()
+            if upstream is not None:
+                with closed(upstream):
+                    pass
         finally:
             self.settle(GeneratorExit())
 

@@ -12,6 +12,7 @@ from langchain_core.messages import BaseMessage
 from cache_fabric.errors import ValidationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._call import read_call
+from cache_fabric.langchain._run_names import TENANT, USER
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.types import CacheRequest
 from cache_fabric.validation import check_id
@@ -58,24 +59,29 @@ class Terms:
         messages: Sequence[BaseMessage],
         stop: list[str] | None,
         arguments: Mapping[str, Any],
+        metadata: Mapping[str, Any],
     ) -> CacheRequest:
         """Return the request of a call; asks for tenant and user in the caller's context.
 
+        Where the terms name none, the metadata of the run may.
+
         Raises:
             NotCacheable: It has no stable key.
-            ValidationError: A function named a tenant or a user that is no name.
+            ValidationError: A tenant or a user that was named for this call is no name.
         """
         return read_call(
             model,
             messages,
             stop,
             arguments,
-            tenant=_asked(self.tenant, "tenant"),
-            user=_asked(self.user, "user"),
+            tenant=_asked(self.tenant, metadata, TENANT),
+            user=_asked(self.user, metadata, USER),
             options=self.options,
         )
 
 
-def _asked(name: Name, field: str) -> str | None:
+def _asked(name: Name, metadata: Mapping[str, Any], field: str) -> str | None:
     given = name() if callable(name) else name
+    if given is None:
+        given = metadata.get(field)
     return None if given is None else check_id(given, field)

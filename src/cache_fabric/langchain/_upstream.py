@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.rate_limiters import BaseRateLimiter
+
+from cache_fabric.langchain._closing import aclosed, closed
 
 __all__ = ["AfterLookup", "Upstream"]
 
@@ -89,13 +91,13 @@ class Upstream:
         asking = self._asking(plain)
         chunk = None
         try:
-            with _closed(asking._stream(messages, stop=stop, **more)) as chunks:
+            with closed(asking._stream(messages, stop=stop, **more)) as chunks:
                 for chunk in chunks:
                     yield chunk
         except Exception as error:
             if chunk is not None or asking is plain or not self._is_refused(error):
                 raise
-            with _closed(plain._stream(messages, stop=stop, **more)) as chunks:
+            with closed(plain._stream(messages, stop=stop, **more)) as chunks:
                 yield from chunks
 
     async def astream(
@@ -107,13 +109,13 @@ class Upstream:
         asking = self._asking(plain)
         chunk = None
         try:
-            async with _aclosed(asking._astream(messages, stop=stop, **more)) as chunks:
+            async with aclosed(asking._astream(messages, stop=stop, **more)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except Exception as error:
             if chunk is not None or asking is plain or not self._is_refused(error):
                 raise
-            async with _aclosed(plain._astream(messages, stop=stop, **more)) as chunks:
+            async with aclosed(plain._astream(messages, stop=stop, **more)) as chunks:
                 async for chunk in chunks:
                     yield chunk
 
@@ -130,27 +132,6 @@ class Upstream:
         refused = "stream_options" in str(error)
         self._asks_usage = self._asks_usage and not refused
         return refused
-
-
-@contextlib.contextmanager
-def _closed(chunks: Iterator[ChatGenerationChunk]) -> Iterator[Iterator[ChatGenerationChunk]]:
-    """Close a stream afterwards, if it can be closed."""
-    try:
-        yield chunks
-    finally:
-        if isinstance(chunks, Generator):
-            chunks.close()
-
-
-@contextlib.asynccontextmanager
-async def _aclosed(
-    chunks: AsyncIterator[ChatGenerationChunk],
-) -> AsyncIterator[AsyncIterator[ChatGenerationChunk]]:
-    try:
-        yield chunks
-    finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
 
 
 def _slots_of(base: type) -> list[str]:

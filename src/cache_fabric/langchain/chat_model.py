@@ -53,8 +53,10 @@ def cached(
             terms only.
         fabric: Used as it is and never closed.
         tenant: Whose calls these are, or a function that names the tenant at each call, in its
-            context; answers are not shared between tenants.
-        user: The same for end users, when answers must not be shared between them either.
+            context; answers are not shared between tenants. Without one, a run may name it:
+            ``config={"metadata": {"cache_fabric_tenant": ...}}``.
+        user: The same for end users (``cache_fabric_user``), when answers must not be shared
+            between them either.
         options: Of every request.
         replay: ``"instant"``, or ``"natural"``: a kept answer streams at about the pace that the
             model had, with pauses of at most 50 ms.
