@@ -1,6 +1,7 @@
 """LangChain's standard suites for chat models, over an imitation of OpenAI's API.
 
-The plain model shows what the suites and the imitation are worth.
+Three times: the plain model, which shows what suites and imitation are worth; wrapped, with nothing
+kept; wrapped, with every answer kept, so that no second run of a test may reach the model.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from langchain_openai import ChatOpenAI
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
+from cache_fabric import CacheFabric, ExactOnly, FabricConfig, create_cache_fabric
+from cache_fabric.langchain import cached
 from fake_openai import Upstream, serving
 
 # ChatOpenAI shares one asynchronous client per process, and a client lives on one loop.
@@ -28,6 +31,17 @@ pytestmark = [
 ]
 
 NOWHERE = "http://127.0.0.1:9/v1"
+TOOLS = frozenset(
+    {
+        "magic_function",
+        "magic_function_no_args",
+        "get_weather",
+        "my_adder_tool",
+        "unicode_customer",
+        "greeting_generator",
+        "Joke",
+    }
+)
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -37,6 +51,12 @@ PICTURE = base64.b64decode(
 def server() -> Iterator[Upstream]:
     with serving() as made:
         yield made
+
+
+def exact_fabric() -> CacheFabric:
+    """One that serves the same request only, also where the answer calls the suites' tools."""
+    config = FabricConfig(exact_timeout=30, repeatable_tools=TOOLS)
+    return create_cache_fabric("memory", policy=ExactOnly(), config=config)
 
 
 class Unit(ChatModelUnitTests):
@@ -87,7 +107,7 @@ class Integration(ChatModelIntegrationTests):
         """The suite's downloads of pictures and documents are given, its models served."""
         self.server = server
         picture = httpx.Response(200, content=PICTURE)
-        monkeypatch.setattr(httpx, "get", lambda url, timeout: picture)
+        monkeypatch.setattr(httpx, "get", lambda url, **_: picture)
 
     @property
     def chat_model_class(self) -> type[ChatOpenAI]:
@@ -117,9 +137,57 @@ class Integration(ChatModelIntegrationTests):
         return whole
 
 
+class Wrapped:
+    """The same, for models that are made through ``cached``."""
+
+    fabric: CacheFabric
+
+    @property
+    def chat_model_class(self) -> type[ChatOpenAI]:
+        fabric = self.fabric
+
+        class Made(ChatOpenAI):
+            def __new__(cls, **params: Any) -> Any:
+                return cached(ChatOpenAI(**params), fabric)
+
+        return Made
+
+    @pytest.fixture(autouse=True)
+    def cold(self) -> Iterator[None]:
+        self.fabric = exact_fabric()
+        yield
+        self.fabric.sync.close()
+
+
 class TestPlainUnit(Unit):
     pass
 
 
 class TestPlain(Integration):
     pass
+
+
+class TestWrappedUnit(Wrapped, Unit):
+    pass
+
+
+class TestCold(Wrapped, Integration):
+    pass
+
+
+class TestWarm(Wrapped, Integration):
+    @pytest.fixture(scope="module")
+    def kept(self) -> Iterator[CacheFabric]:
+        fabric = exact_fabric()
+        yield fabric
+        fabric.sync.close()
+
+    @pytest.fixture(autouse=True, params=["first", "again"])
+    def cold(
+        self, request: pytest.FixtureRequest, kept: CacheFabric, server: Upstream
+    ) -> Iterator[None]:
+        self.fabric = kept
+        before = len(server.calls)
+        yield
+        if request.param == "again":
+            assert len(server.calls) == before
