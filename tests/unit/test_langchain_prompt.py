@@ -299,9 +299,14 @@ class TestSettings:
     def test_every_other_argument_counts(self, call: dict[str, Any]) -> None:
         assert key(HumanMessage("q"), llm_string=settings(call)) != key(HumanMessage("q"))
 
-    def test_seeds_that_look_alike_are_six_requests(self) -> None:
-        seeds = [{"seed": seed} for seed in (0, "0", False, 0.0, None)]
-        assert len({key(HumanMessage("q"), llm_string=settings(s)) for s in [{}, *seeds]}) == 6
+    def test_seeds_that_look_alike_are_five_requests(self) -> None:
+        seeds = [{"seed": seed} for seed in (0, "0", False, 0.0)]
+        assert len({key(HumanMessage("q"), llm_string=settings(s)) for s in [{}, *seeds]}) == 5
+
+    def test_none_is_sent_as_absence(self) -> None:
+        assert key(HumanMessage("q"), llm_string=settings({"seed": None})) == key(
+            HumanMessage("q"), llm_string=settings({})
+        )
 
     def test_the_endpoint_counts(self) -> None:
         other = settings(openai_api_base="https://two.example/v1")
@@ -311,9 +316,14 @@ class TestSettings:
         other = SETTINGS.replace("ChatOpenAI", "ChatOther")
         assert key(HumanMessage("q"), llm_string=other) != key(HumanMessage("q"))
 
-    def test_built_in_and_given_in_the_call_are_two_things(self) -> None:
-        built, given = settings(temperature=0.5), settings({"temperature": 0.5})
-        assert key(HumanMessage("q"), llm_string=built) != key(HumanMessage("q"), llm_string=given)
+    def test_what_is_sent_counts_wherever_it_was_set(self) -> None:
+        built, given = settings(temperature=0.5), settings({"temperature": 0.5}, temperature=1)
+        assert key(HumanMessage("q"), llm_string=built) == key(HumanMessage("q"), llm_string=given)
+
+    def test_what_is_not_of_chat_completions_stays_with_its_host(self) -> None:
+        other = read_settings(settings(use_responses_api=True))
+        assert "langchain:constructor" in other.params
+        assert set(read_settings(settings()).params) == {"api_base", "provider"}
 
     def test_dashes_inside_the_constructor_do_not_cut_it(self) -> None:
         read = read_settings(settings({"temperature": 1}, system="a---[('model', 'evil')]"))

@@ -28,8 +28,8 @@ from langchain_core.outputs import (
 )
 from pydantic import BaseModel
 
+from cache_fabric.content_blocks import rename_calls, without_provider_ids
 from cache_fabric.errors import CodecError, NotCacheable
-from cache_fabric.langchain._blocks import rename_calls, without_provider_ids
 from cache_fabric.langchain._fresh import MARK, FreshCallIds, kept_extras, kept_metadata
 from cache_fabric.langchain._outcome import finish_reason, flaw, tool_names
 from cache_fabric.types import Answer

@@ -15,9 +15,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, SecretStr
 
+from cache_fabric.call_form import kept
+from cache_fabric.chat_form import canonical
 from cache_fabric.errors import NotCacheable
-from cache_fabric.langchain._prompt import canonical
-from cache_fabric.langchain._settings import kept, read_settings
+from cache_fabric.langchain._settings import read_settings
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.types import CacheRequest
 

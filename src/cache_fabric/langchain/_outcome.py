@@ -8,7 +8,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-from cache_fabric.langchain._blocks import hosted_tools
+from cache_fabric.content_blocks import hosted_tools
 from cache_fabric.types import Usage
 
 __all__ = ["finish_reason", "flaw", "tool_names", "usage_of"]

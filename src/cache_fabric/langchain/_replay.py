@@ -15,7 +15,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, ToolCall, ToolCallChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
 
-from cache_fabric.langchain._blocks import call_id_of
+from cache_fabric.content_blocks import call_id_of
 
 __all__ = ["pause_of", "replayed"]
 

@@ -2,8 +2,8 @@
 
 The string is what ``BaseChatModel._get_llm_string`` writes: for serialisable models the JSON of
 the constructor, ``---`` and the repr of the sorted call arguments; for other models, and for
-completion models, only such a repr. Everything in it counts, but for two short lists: how the
-answer travels (`_TRANSPORT`) and secrets. Nothing is executed: JSON and literals are read.
+completion models, only such a repr. Everything in it counts but for what `call_form.kept` leaves
+out. Nothing is executed: JSON and literals are read.
 """
 
 from __future__ import annotations
@@ -17,49 +17,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["ModelSettings", "holds_object", "kept", "read_settings"]
+from cache_fabric.call_form import kept, openai_params
+from cache_fabric.chat_form import holds_object
 
-_TRANSPORT = frozenset(
-    {
-        "async_client",
-        "cache",
-        "callback_manager",
-        "callbacks",
-        "client",
-        "custom_get_token_ids",
-        "default_request_timeout",
-        "disable_streaming",
-        "http_async_client",
-        "http_client",
-        "http_socket_options",
-        "max_retries",
-        "metadata",
-        "name",
-        "openai_proxy",
-        "rate_limiter",
-        "request_timeout",
-        "root_async_client",
-        "root_client",
-        "stream",
-        "stream_chunk_timeout",
-        "stream_options",
-        "stream_usage",
-        "streaming",
-        "tags",
-        "timeout",
-        "verbose",
-    }
-)
-_CARRIERS = frozenset(
-    {"default_headers", "default_query", "extra_body", "extra_headers", "extra_query", "headers"}
-    | {"model_kwargs"}
-)
-_SECRET = re.compile(
-    r"(^|_)(api_?key|access_key|access_key_id|private_key|secret|secret_key|passwd|password"
-    r"|authorization|cookie|credentials?)$"
-    r"|(^|_)(access|ad|api|auth|bearer|hub|id|refresh|security|session)_token(_provider)?$"
-    r"|^token$"
-)
+__all__ = ["ModelSettings", "read_settings"]
+
 _MODEL_NAMES = (
     "model",
     "model_name",
@@ -70,6 +32,7 @@ _MODEL_NAMES = (
     "deployment_id",
     "repo_id",
 )
+_CHAT_COMPLETIONS = ["langchain", "chat_models", "openai", "ChatOpenAI"]
 _UNSTABLE = re.compile(r"<class '|<enum '| at 0x")
 _MOST_CHARACTERS = 2**20
 _HOST = "langchain"  # keeps answers of two hosts apart; no argument of a call has a colon in it
@@ -101,7 +64,7 @@ def read_settings(llm_string: str) -> ModelSettings:
     built = constructor.get("kwargs", {})
     call = _arguments(text)
     params: dict[str, Any] = {f"{_HOST}:form": 1}
-    refusal = None
+    fields, refusal = {}, None
     if constructor:
         fields = kept({name: value for name, value in built.items() if not _is_marker(value)})
         params[f"{_HOST}:constructor"] = {"class": constructor.get("id"), **fields}
@@ -115,20 +78,16 @@ def read_settings(llm_string: str) -> ModelSettings:
         if _UNSTABLE.search(text):
             refusal = "a class or an object among the arguments of the call has no stable key"
         call = {}
+    model = _model_name(call, constructor)
     tools = _taken_tools(call)
+    if constructor.get("id") == _CHAT_COMPLETIONS and f"{_HOST}:arguments" not in params:
+        shared = openai_params({**fields, **kept(call)}, tools)
+        if shared is not None:
+            return ModelSettings(model, tools, shared, refusal)
     params |= kept(call)
     if "n" not in params and "n" in built:
         params["n"] = built["n"]
-    return ModelSettings(_model_name(call, constructor), tools, params, refusal)
-
-
-def holds_object(value: Any) -> bool:
-    """Say whether LangChain wrote "not implemented" for a part, which leaves only a class name."""
-    if isinstance(value, dict):
-        if value.get("lc") == 1 and value.get("type") == "not_implemented":
-            return True
-        return any(holds_object(item) for item in value.values())
-    return isinstance(value, list) and any(holds_object(item) for item in value)
+    return ModelSettings(model, tools, params, refusal)
 
 
 def _split(llm_string: str) -> tuple[dict[str, Any], str]:
@@ -154,20 +113,6 @@ def _arguments(text: str) -> dict[str, Any] | None:
     if arguments.get("stop", ...) is None:
         del arguments["stop"]  # the core adds it to every call
     return arguments
-
-
-def kept(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what may change the answer: without the transport and without secrets."""
-    return _without_secrets({k: v for k, v in settings.items() if k not in _TRANSPORT})
-
-
-def _without_secrets(settings: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Drop secrets by name, here and in headers and the like; a tool may well have a "token"."""
-    return {
-        name: _without_secrets(value) if name in _CARRIERS and isinstance(value, dict) else value
-        for name, value in settings.items()
-        if not (isinstance(name, str) and _SECRET.search(name.lower().replace("-", "_")))
-    }
 
 
 def _is_marker(value: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from cache_fabric.langchain._blocks import rename_calls, without_item_ids
+from cache_fabric.content_blocks import rename_calls, without_item_ids
 from cache_fabric.langchain._fresh import MARK, FreshCallIds, kept_extras, kept_metadata
 from cache_fabric.langchain._model_call import ModelCall, Served
 from cache_fabric.langchain._outcome import tool_names
