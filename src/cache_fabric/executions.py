@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from cache_fabric import codec
 from cache_fabric.config import FabricConfig
@@ -17,10 +20,11 @@ from cache_fabric.scopes import SEPARATOR
 from cache_fabric.stores.base import Store, Write
 from cache_fabric.validation import check_id, check_json
 
-__all__ = ["EXECUTIONS", "Executions"]
+__all__ = ["EXECUTIONS", "Executions", "draft"]
 
 EXECUTIONS = "x/"
 _FEEDBACK = "f/"
+_PATIENCE = 10.0  # seconds for work that nobody waits for
 
 
 class Executions:
@@ -39,15 +43,29 @@ class Executions:
         tags: Iterable[str] | None,
     ) -> Execution:
         """Keep a run under its id; the same id again replaces it."""
-        body = {
-            "execution_id": check_id(execution_id, "execution_id"),
-            "graph_name": check_id(graph_name, "graph_name"),
-            "state": check_json(_mapping(state, "state"), "state"),
-            "tags": [check_id(tag, "tags") for tag in tags or ()],
-            "at": time.time(),
-        }
+        body = _checked(draft(execution_id, graph_name, state, tags))
         await self._put(EXECUTIONS + execution_id, body)
         return _execution(body, ())
+
+    async def keep(self, drafts: Sequence[bytes]) -> list[str | None]:
+        """Keep encoded drafts in one write; returns for each what is wrong with it, if anything.
+
+        Raises `Degraded` where the store did not take them in its time.
+        """
+        writes: list[Write] = []
+        faults: list[str | None] = []
+        for data in drafts:
+            await asyncio.sleep(0)  # lookups take turns with the checks of large runs
+            try:
+                body = _checked(msgspec.msgpack.decode(data))
+            except ValidationError as error:
+                faults.append(f"{error.field} cannot be kept")
+            else:
+                faults.append(None)
+                key = EXECUTIONS + body["execution_id"]
+                writes.append(Write(key, codec.pack(body, self._secret)))
+        await self._store.attempt(lambda: self._records.set_many(writes), _PATIENCE)
+        return faults
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return a run with its feedback, or ``None``."""
@@ -93,6 +111,30 @@ class Executions:
         await self._store.open()
         async for _, data in self._records.scan(prefix):
             yield codec.unpack(data, self._secret)
+
+
+def draft(
+    execution_id: str, graph_name: str, state: Mapping[str, Any], tags: Iterable[str] | None
+) -> dict[str, Any]:
+    """Return the body of a run's record as it was handed in, not looked at yet."""
+    return {
+        "execution_id": execution_id,
+        "graph_name": graph_name,
+        "state": state,
+        "tags": list(tags or ()),
+        "at": time.time(),
+    }
+
+
+def _checked(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the draft, or raise `ValidationError` for what cannot be kept of it."""
+    return {
+        **body,
+        "execution_id": check_id(body["execution_id"], "execution_id"),
+        "graph_name": check_id(body["graph_name"], "graph_name"),
+        "state": check_json(_mapping(body["state"], "state"), "state"),
+        "tags": [check_id(tag, "tags") for tag in body["tags"]],
+    }
 
 
 def _mapping(value: Any, field: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache_fabric.at_exit import run_at_exit
 from cache_fabric.config import FabricConfig
+from cache_fabric.executions import draft
 from cache_fabric.fabric_answers import AnswerMethods
 from cache_fabric.fabric_contexts import ContextMethods
 from cache_fabric.instrumentation.events import EventHook
@@ -76,9 +77,9 @@ class CacheFabric(AnswerMethods, ContextMethods):
         self.config = config
         self.policy = policy
         self.shadow = shadow
+        self.prices = prices
         self._judged_log = judged_log
         self._make_parts = make_parts
-        self._prices = prices
         self._metrics = Metrics()
         self._hooks: list[EventHook] = [self._metrics, *hooks]
         self._lock = threading.Lock()
@@ -189,6 +190,22 @@ class CacheFabric(AnswerMethods, ContextMethods):
             lambda life: life.executions.track(execution_id, graph_name, state, tags)
         )
 
+    def track_soon(
+        self,
+        execution_id: str,
+        graph_name: str,
+        state: Mapping[str, Any],
+        *,
+        tags: Iterable[str] | None = None,
+    ) -> bool:
+        """As `track_execution`, without waiting; the same method in both colours.
+
+        The run is written behind, at the latest by `flush` or `aclose`. No fault reaches the
+        caller: a run that cannot be kept (too many wait, not plain data, the store fails) is
+        dropped, and ``get_metrics()["executions"]`` counts both. Returns whether it was queued.
+        """
+        return self._life().tracked.put(execution_id, draft(execution_id, graph_name, state, tags))
+
     async def get_execution(self, execution_id: str) -> Execution | None:
         """Return a run with its feedback, or ``None``."""
         return await self._run(lambda life: life.executions.get(execution_id))
@@ -229,8 +246,9 @@ class CacheFabric(AnswerMethods, ContextMethods):
         return self
 
     async def flush(self) -> None:
-        """Wait until every answer handed in so far has been written."""
+        """Wait until every answer and every run handed in so far has been written."""
         await self._run(lambda life: life.engine.queue.flush())
+        await self._run(lambda life: life.tracked.flush())
 
     async def aclose(self) -> None:
         """Write what waits, close what this fabric made; idempotent."""
@@ -267,7 +285,7 @@ class CacheFabric(AnswerMethods, ContextMethods):
                     self._make_parts,
                     self.policy,
                     self.config,
-                    self._prices,
+                    self.prices,
                     self._hooks,
                     self.shadow,
                     self._judged_log,

@@ -16,10 +16,11 @@ from cache_fabric.decisions import Decisions
 from cache_fabric.embedders.base import Embedder
 from cache_fabric.engine import Engine
 from cache_fabric.errors import CacheFabricError
+from cache_fabric.execution_queue import ExecutionQueue
 from cache_fabric.executions import Executions
 from cache_fabric.explanations import Explanations
 from cache_fabric.indexes.base import VectorIndex
-from cache_fabric.instrumentation.events import EventHook
+from cache_fabric.instrumentation.events import EventHook, ExecutionEvent
 from cache_fabric.instrumentation.metrics import Totals
 from cache_fabric.invalidation import Invalidations
 from cache_fabric.judged_log import JudgedLog
@@ -94,6 +95,13 @@ class Life:
             self.engine, self.contexts.live, config, prices, hooks, self.decisions
         )
         self.executions = Executions(self.engine.store, parts.store, config)
+        self.tracked = ExecutionQueue(
+            self.executions.keep,
+            self.portal.post,
+            lambda execution_id, reason: emit_to(heard, _execution_event(execution_id, reason)),
+            max_entries=config.queue_entries,
+            max_bytes=config.queue_bytes,
+        )
         self.ledger = Ledger(self.engine.store, parts.store, config)
         self.similar = SimilarSearch(self.engine, self.contexts)
         self.invalidations = Invalidations(
@@ -127,12 +135,20 @@ class Life:
                 if self._judged_log is not None:
                     await self._judged_log.flush()
                 await self.engine.queue.flush()
+                await self.tracked.flush()
                 await self.engine.leave()
                 await self.ledger.keep(totals())
                 await self.engine.learning.memory.write()
+        self.tracked.close()
         self.engine.learning.memory.stop()
         await self.contexts.live.stop()
         await self.engine.capacity.stop()
         for name in ("index", "embedder", "store"):
             if name in self.parts.owned:
                 await getattr(self.parts, name).aclose()
+
+
+def _execution_event(execution_id: str, reason: str | None) -> ExecutionEvent:
+    if reason is None:
+        return ExecutionEvent(outcome="kept", execution_id=execution_id)
+    return ExecutionEvent(outcome="dropped", execution_id=execution_id, reason=reason)

@@ -164,6 +164,16 @@ class SyncCacheFabric(SyncContextMethods):
             lambda: self._fabric.track_execution(execution_id, graph_name, state, tags=tags)
         )
 
+    def track_soon(
+        self,
+        execution_id: str,
+        graph_name: str,
+        state: Mapping[str, Any],
+        *,
+        tags: Iterable[str] | None = None,
+    ) -> bool:
+        return self._fabric.track_soon(execution_id, graph_name, state, tags=tags)
+
     def get_execution(self, execution_id: str) -> Execution | None:
         return self._call(lambda: self._fabric.get_execution(execution_id))
 

@@ -15,6 +15,7 @@ from cache_fabric.types import Hit, Miss, Ticket, Tier, Usage
 __all__ = [
     "Event",
     "EventHook",
+    "ExecutionEvent",
     "LabelEvent",
     "LookupEvent",
     "ShadowEvent",
@@ -146,7 +147,22 @@ class VerifierEvent:
     lookup_id: str
 
 
-Event = LookupEvent | StoreEvent | LabelEvent | ShadowEvent | VerifierEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionEvent:
+    """A run that was handed in by `track_soon` has been written, or was dropped.
+
+    Attributes:
+        outcome: ``kept`` or ``dropped``.
+        execution_id: Of the run.
+        reason: Of a drop: ``queue full``, ``closed``, ``not plain data``, or the fault.
+    """
+
+    outcome: Literal["kept", "dropped"]
+    execution_id: str
+    reason: str = ""
+
+
+Event = LookupEvent | StoreEvent | LabelEvent | ShadowEvent | VerifierEvent | ExecutionEvent
 EventHook = Callable[[Event], None]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from cache_fabric.instrumentation.events import (
     Event,
+    ExecutionEvent,
     LabelEvent,
     LookupEvent,
     ShadowEvent,
@@ -50,6 +51,7 @@ class Totals:
         shadow: `ShadowEvent` without a label by ``outcome``, those that ``agreed``, and ``right``
             and ``wrong`` labels of would-be hits.
         verifier: `VerifierEvent` by ``outcome``.
+        executions: `ExecutionEvent` by ``outcome``.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -79,6 +81,7 @@ class Totals:
     spent_tokens: int = 0
     shadow: Counter[str] = field(default_factory=Counter)
     verifier: Counter[str] = field(default_factory=Counter)
+    executions: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Totals:
@@ -108,7 +111,8 @@ class Metrics:
     """Adds events up; a hook of the fabric, called from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A thread may take it twice: a garbage collection inside may end a run, which is an event.
+        self._lock = threading.RLock()
         self._totals = Totals()
 
     def __call__(self, event: Event) -> None:
@@ -121,6 +125,8 @@ class Metrics:
                 _add_shadow(self._totals, event)
             elif isinstance(event, VerifierEvent):
                 self._totals.verifier[event.outcome] += 1
+            elif isinstance(event, ExecutionEvent):
+                self._totals.executions[event.outcome] += 1
             else:
                 _add_answer(self._totals, event)
 
@@ -224,6 +230,7 @@ def figures(totals: Totals) -> dict[str, Any]:
         "wrong_semantic_hits": _wrong(totals),
         "shadow": _shadow(totals.shadow),
         "verifier": dict(totals.verifier),
+        "executions": dict(totals.executions),
         "hits_by_tier": dict(totals.tiers),
         "degraded": dict(totals.degraded),
         "answers": dict(totals.answers),
