@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["kept", "openai_params"]
+__all__ = ["is_secret", "kept", "openai_params"]
 
 _TRANSPORT = frozenset(
     {
@@ -103,8 +103,13 @@ def _without_secrets(settings: Mapping[Any, Any]) -> dict[Any, Any]:
     return {
         name: _without_secrets(value) if name in _CARRIERS and isinstance(value, dict) else value
         for name, value in settings.items()
-        if not (isinstance(name, str) and _SECRET.search(name.lower().replace("-", "_")))
+        if not (isinstance(name, str) and is_secret(name))
     }
+
+
+def is_secret(name: str) -> bool:
+    """Say whether a field of this name holds a credential."""
+    return _SECRET.search(name.lower().replace("-", "_")) is not None
 
 
 def openai_params(params: Mapping[str, Any], tools: Sequence[Any] = ()) -> dict[str, Any] | None:

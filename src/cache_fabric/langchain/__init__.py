@@ -2,6 +2,7 @@
 
 ``FabricCache`` is a ``BaseCache`` for ``set_llm_cache`` and for a model's ``cache=``. ``cached``,
 also called ``FabricChatModel``, wraps a chat model and answers its streams as well.
+``FabricCallbackHandler`` tracks runs as executions.
 """
 
 from __future__ import annotations
@@ -13,11 +14,17 @@ from cache_fabric.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from cache_fabric.langchain.cache import FabricCache
+    from cache_fabric.langchain.callback import FabricCallbackHandler
     from cache_fabric.langchain.chat_model import FabricChatModel, cached
 
-__all__ = ["FabricCache", "FabricChatModel", "cached"]
+__all__ = ["FabricCache", "FabricCallbackHandler", "FabricChatModel", "cached"]
 
-_MODULES = {"FabricCache": "cache", "FabricChatModel": "chat_model", "cached": "chat_model"}
+_MODULES = {
+    "FabricCache": "cache",
+    "FabricCallbackHandler": "callback",
+    "FabricChatModel": "chat_model",
+    "cached": "chat_model",
+}
 
 
 def __getattr__(name: str) -> Any:

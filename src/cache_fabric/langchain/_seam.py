@@ -10,6 +10,7 @@ from typing import Any
 
 from cache_fabric.errors import NotCacheable
 from cache_fabric.fabric import CacheFabric
+from cache_fabric.langchain._lookups import tell
 from cache_fabric.types import Hit
 
 __all__ = ["FailOpen", "Seam", "mark_of"]
@@ -66,7 +67,7 @@ class Seam:
         with contextlib.suppress(Exception):
             name = model()
         with contextlib.suppress(Exception):
-            self._fabric.bypass(name, reason)
+            tell(self._fabric.bypass(name, reason))
 
     def _tell_once(self, kind: str) -> None:
         if kind not in self._told:

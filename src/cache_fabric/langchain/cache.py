@@ -12,6 +12,7 @@ from langchain_core.outputs import Generation
 
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._answer import read_generations, to_answer
+from cache_fabric.langchain._lookups import tell
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._prompt import read_request
 from cache_fabric.langchain._seam import FailOpen, Seam, mark_of
@@ -125,6 +126,7 @@ class FabricCache(BaseCache):
 
     @staticmethod
     def _served(request: CacheRequest, result: LookupResult) -> list[Generation] | None:
+        tell(result)
         if not isinstance(result, Hit):
             return None
         return read_generations(result.entry.payload, request.kind, mark_of(result))

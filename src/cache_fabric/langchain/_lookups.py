@@ -1,0 +1,49 @@
+"""How the cache took a model run, when that was not by a hit.
+
+LangChain has no word for it: a miss ends like a call that no cache looked at. The callback names
+the run that asks in a context variable; the cache, which LangChain calls in that context, tells.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from cache_fabric.types import Bypass, Hit, LookupResult
+
+__all__ = ["Asking", "asking", "tell"]
+
+
+@dataclass(slots=True, eq=False)
+class Asking:
+    """One model run that may ask a cache.
+
+    Attributes:
+        told: What came of it, as an execution holds it; ``None`` while no cache was asked.
+    """
+
+    told: dict[str, Any] | None = None
+
+
+_asking: ContextVar[Asking | None] = ContextVar("cache_fabric_asking", default=None)
+
+
+def asking(one: Asking | None) -> None:
+    """Name the run that asks next; ``None`` where several ask at once and cannot be told apart."""
+    _asking.set(one)
+
+
+def tell(result: LookupResult) -> None:
+    """Tell the run that asks in this context, if there is one.
+
+    A hit marks its answer; should the answer turn out unreadable, the model is called after all.
+    """
+    one = _asking.get()
+    if one is None:
+        return
+    if isinstance(result, Hit):
+        one.told = {"outcome": "miss", "reason": "the answer could not be read"}
+    else:
+        outcome = "bypass" if isinstance(result, Bypass) else "miss"
+        one.told = {"outcome": outcome, "reason": result.reason}
