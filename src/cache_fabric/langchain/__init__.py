@@ -2,7 +2,8 @@
 
 ``FabricCache`` is a ``BaseCache`` for ``set_llm_cache`` and for a model's ``cache=``. ``cached``,
 also called ``FabricChatModel``, wraps a chat model and answers its streams as well.
-``FabricCallbackHandler`` tracks runs as executions.
+``FabricCallbackHandler`` tracks runs as executions. ``install(fabric)`` switches cache and callback
+on for the whole process, ``uninstall()`` off again.
 """
 
 from __future__ import annotations
@@ -13,17 +14,27 @@ from typing import TYPE_CHECKING, Any
 from cache_fabric.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from cache_fabric.langchain._install import install, uninstall
     from cache_fabric.langchain.cache import FabricCache
     from cache_fabric.langchain.callback import FabricCallbackHandler
     from cache_fabric.langchain.chat_model import FabricChatModel, cached
 
-__all__ = ["FabricCache", "FabricCallbackHandler", "FabricChatModel", "cached"]
+__all__ = [
+    "FabricCache",
+    "FabricCallbackHandler",
+    "FabricChatModel",
+    "cached",
+    "install",
+    "uninstall",
+]
 
 _MODULES = {
     "FabricCache": "cache",
     "FabricCallbackHandler": "callback",
     "FabricChatModel": "chat_model",
     "cached": "chat_model",
+    "install": "_install",
+    "uninstall": "_install",
 }
 
 
