@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 
 from cache_fabric import CacheFabric, ExactOnly, create_cache_fabric
-from cache_fabric.langchain import FabricCache
+from cache_fabric.langchain import FabricCache, cached
 from langchain_host.executions import COST, PRICES, Tracked, everything, steps
 
 if TYPE_CHECKING:
@@ -70,6 +70,27 @@ async def test_it_is_the_same_in_a_loop(make_chat: MakeChat, tracked: Tracked) -
         await chat.ainvoke("capital?", config)
         outcomes.append(steps(tracked.state(run_id), "model")[0]["cache"]["outcome"])
     assert outcomes == ["miss", "hit"]
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream"])
+async def test_a_wrapped_model_tells_its_misses_too(
+    make_chat: MakeChat, tracked: Tracked, way: str
+) -> None:
+    model = cached(make_chat(), tracked.fabric)
+    outcomes = []
+    for _ in range(2):
+        config, run_id = tracked.config()
+        if way == "invoke":
+            model.invoke("capital?", config)
+        elif way == "stream":
+            list(model.stream("capital?", config))
+        elif way == "ainvoke":
+            await model.ainvoke("capital?", config)
+        else:
+            [_ async for _ in model.astream("capital?", config)]
+        state = tracked.state(run_id)
+        outcomes.append((steps(state, "model")[0]["cache"]["outcome"], state["tokens"]["total"]))
+    assert outcomes == [("miss", 5), ("hit", 0)]
 
 
 def test_a_collector_of_usage_counts_hits_as_spend_and_we_do_not(

@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from cache_fabric.errors import CodecError, NotCacheable
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._answer import read_generations, to_answer
+from cache_fabric.langchain._lookups import tell
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._seam import FailOpen, Seam, mark_of
 from cache_fabric.langchain._whole import whole_result, whole_stream
@@ -166,6 +167,8 @@ class ModelCall:
         return self._served(begun)
 
     def _served(self, result: LookupResult | None) -> Served | None:
+        if result is not None:
+            tell(result)
         if isinstance(result, Miss):
             self._open = result.ticket
         if not isinstance(result, Hit):
