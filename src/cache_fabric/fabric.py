@@ -19,6 +19,7 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.executions import draft
 from cache_fabric.fabric_answers import AnswerMethods
 from cache_fabric.fabric_contexts import ContextMethods
+from cache_fabric.fabric_prompts import PromptMethods
 from cache_fabric.instrumentation.events import EventHook
 from cache_fabric.instrumentation.metrics import Metrics, figures
 from cache_fabric.ledger import Inspection
@@ -46,7 +47,7 @@ T = TypeVar("T")
 _EXIT_PATIENCE = 5.0  # seconds that the end of a program may wait for the store
 
 
-class CacheFabric(AnswerMethods, ContextMethods):
+class CacheFabric(AnswerMethods, ContextMethods, PromptMethods):
     """Answers, contexts, executions and metrics over one store, index and embedder.
 
     Made by `create_cache_fabric`; nothing connects before the first use or `open`. Async methods

@@ -23,10 +23,12 @@ from langchain_core.outputs import (
 )
 from pydantic import PrivateAttr
 
-from cache_fabric import CacheFabric, ExactOnly, create_cache_fabric
+from cache_fabric import CacheFabric, ExactOnly, FabricConfig, create_cache_fabric
 from cache_fabric.instrumentation.events import Event
 from cache_fabric.langchain import FabricCache
+from cache_fabric.stores.memory import MemoryStore
 from fake_openai import Upstream, serving
+from servers import Server, running
 
 Reply = Callable[[list[BaseMessage]], AIMessage]
 
@@ -229,6 +231,34 @@ async def afabric(fabric: CacheFabric) -> AsyncIterator[CacheFabric]:
     """The same, closed from the running loop."""
     yield fabric
     await fabric.aclose()
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def pair(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[tuple[CacheFabric, CacheFabric]]:
+    """Two fabrics that share a store, as two processes of one deployment do.
+
+    Their budgets are such that a busy test machine cannot exceed them.
+    """
+    store: Any = MemoryStore("n")
+    if request.param == "sqlite":
+        store = f"sqlite://{tmp_path / 'fabric.db'}"
+    if request.param == "redis":
+        server: Server = request.getfixturevalue("redis")
+        server.flush()
+        store = server.url
+    patient = FabricConfig(exact_timeout=30, semantic_timeout=30)
+    one, two = [create_cache_fabric("memory", store=store, config=patient) for _ in range(2)]
+    yield one, two
+    one.sync.close()
+    two.sync.close()
 
 
 @pytest.fixture

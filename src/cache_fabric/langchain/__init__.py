@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from cache_fabric.langchain.cache import FabricCache
     from cache_fabric.langchain.callback import FabricCallbackHandler
     from cache_fabric.langchain.chat_model import FabricChatModel, cached
+    from cache_fabric.langchain.live_prompt import FabricPrompt
 
 __all__ = [
     "FabricCache",
     "FabricCallbackHandler",
     "FabricChatModel",
+    "FabricPrompt",
     "cached",
     "install",
     "uninstall",
@@ -32,6 +34,7 @@ _MODULES = {
     "FabricCache": "cache",
     "FabricCallbackHandler": "callback",
     "FabricChatModel": "chat_model",
+    "FabricPrompt": "live_prompt",
     "cached": "chat_model",
     "install": "_install",
     "uninstall": "_install",
