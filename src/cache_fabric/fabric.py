@@ -20,6 +20,7 @@ from cache_fabric.executions import draft
 from cache_fabric.fabric_answers import AnswerMethods
 from cache_fabric.fabric_contexts import ContextMethods
 from cache_fabric.fabric_prompts import PromptMethods
+from cache_fabric.fabric_values import ValueMethods
 from cache_fabric.instrumentation.events import EventHook
 from cache_fabric.instrumentation.metrics import Metrics, figures
 from cache_fabric.ledger import Inspection
@@ -47,7 +48,7 @@ T = TypeVar("T")
 _EXIT_PATIENCE = 5.0  # seconds that the end of a program may wait for the store
 
 
-class CacheFabric(AnswerMethods, ContextMethods, PromptMethods):
+class CacheFabric(AnswerMethods, ContextMethods, PromptMethods, ValueMethods):
     """Answers, contexts, executions and metrics over one store, index and embedder.
 
     Made by `create_cache_fabric`; nothing connects before the first use or `open`. Async methods
@@ -247,9 +248,8 @@ class CacheFabric(AnswerMethods, ContextMethods, PromptMethods):
         return self
 
     async def flush(self) -> None:
-        """Wait until every answer and every run handed in so far has been written."""
-        await self._run(lambda life: life.engine.queue.flush())
-        await self._run(lambda life: life.tracked.flush())
+        """Wait until everything handed in so far has been written."""
+        await self._run(lambda life: life.flush())
 
     async def aclose(self) -> None:
         """Write what waits, close what this fabric made; idempotent."""

@@ -52,7 +52,7 @@ class Ledger:
 
     async def keep(self, totals: Totals) -> None:
         """Write this process's sums, if it measured anything."""
-        if not totals.outcomes:
+        if not (totals.outcomes or totals.values):
             return
         data = codec.pack(totals.plain(), self._secret)
         await self._store.demand(lambda: self._records.set_many([Write(self._mine, data)]))

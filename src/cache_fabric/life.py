@@ -24,6 +24,7 @@ from cache_fabric.instrumentation.events import EventHook, ExecutionEvent
 from cache_fabric.instrumentation.metrics import Totals
 from cache_fabric.invalidation import Invalidations
 from cache_fabric.judged_log import JudgedLog
+from cache_fabric.kept_values import KeptValues
 from cache_fabric.ledger import Ledger
 from cache_fabric.policy.base import Policy
 from cache_fabric.policy.verified import Verified
@@ -88,6 +89,9 @@ class Life:
             emit=lambda event: emit_to(heard, event),
             shadow=shadow,
         )
+        self.values = KeptValues(
+            self.engine.store, parts.store, config, lambda event: emit_to(heard, event)
+        )
         self.contexts = Contexts(self.engine.store, parts.store, config.secret)
         self.decisions = Decisions()
         self.explanations = Explanations(self.engine, self.decisions)
@@ -127,6 +131,12 @@ class Life:
         if not self.portal.closed:
             self.portal.post(self.engine.release, ticket)
 
+    async def flush(self) -> None:
+        """Wait until all that was handed in so far has been written or dropped."""
+        await self.engine.queue.flush()
+        await self.values.flush()
+        await self.tracked.flush()
+
     async def close(self, totals: Callable[[], Totals], patience: float = 10.0) -> None:
         """Write what waits, the sums and what was learned, then close what this fabric made."""
         with contextlib.suppress(TimeoutError, CacheFabricError):
@@ -134,8 +144,7 @@ class Life:
                 await self.engine.learning.flush()
                 if self._judged_log is not None:
                     await self._judged_log.flush()
-                await self.engine.queue.flush()
-                await self.tracked.flush()
+                await self.flush()
                 await self.engine.leave()
                 await self.ledger.keep(totals())
                 await self.engine.learning.memory.write()
@@ -143,6 +152,7 @@ class Life:
         self.engine.learning.memory.stop()
         await self.contexts.live.stop()
         await self.engine.capacity.stop()
+        await self.values.stop()
         for name in ("index", "embedder", "store"):
             if name in self.parts.owned:
                 await getattr(self.parts, name).aclose()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
@@ -100,6 +100,14 @@ class SyncCacheFabric(SyncContextMethods):
 
     def bypass(self, model: str, reason: str) -> Bypass:
         return self._fabric.bypass(model, reason)
+
+    def lookup_values(self, kind: str, whose: Any, names: Sequence[str]) -> list[Any | None]:
+        return self._call(lambda: self._fabric.lookup_values(kind, whose, names))
+
+    def store_values(
+        self, kind: str, whose: Any, values: Mapping[str, Any], *, ttl: float | None = None
+    ) -> None:
+        self._fabric.store_values(kind, whose, values, ttl=ttl)
 
     def search_similar(
         self, query: str, limit: int = 10, *, tenant: str | None = None

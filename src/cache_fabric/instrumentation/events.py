@@ -20,6 +20,8 @@ __all__ = [
     "LookupEvent",
     "ShadowEvent",
     "StoreEvent",
+    "ValueEvent",
+    "ValueOutcome",
     "VerifierEvent",
     "event_of",
 ]
@@ -162,7 +164,37 @@ class ExecutionEvent:
     reason: str = ""
 
 
-Event = LookupEvent | StoreEvent | LabelEvent | ShadowEvent | VerifierEvent | ExecutionEvent
+ValueOutcome = Literal["hit", "miss", "stored", "refused", "dropped", "evicted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueEvent:
+    """Values beside the answers, such as vectors, were asked for, handed in, or lost.
+
+    Attributes:
+        kind: What they are, in the word of their host.
+        outcome: ``hit`` and ``miss`` when they were asked for; ``stored`` or ``refused`` (too
+            large, or its name is not Unicode) when they were handed in; ``dropped`` (queue full or
+            backend fault) or ``evicted`` later.
+        count: Of how many values.
+        degraded: Of misses: the part of ours that failed, where they might have been hits.
+    """
+
+    kind: str
+    outcome: ValueOutcome
+    count: int
+    degraded: str | None = None
+
+
+Event = (
+    LookupEvent
+    | StoreEvent
+    | LabelEvent
+    | ShadowEvent
+    | VerifierEvent
+    | ExecutionEvent
+    | ValueEvent
+)
 EventHook = Callable[[Event], None]
 
 

@@ -18,6 +18,7 @@ from cache_fabric.instrumentation.events import (
     LookupEvent,
     ShadowEvent,
     StoreEvent,
+    ValueEvent,
     VerifierEvent,
 )
 from cache_fabric.policy.audit import Estimate
@@ -52,6 +53,8 @@ class Totals:
             and ``wrong`` labels of would-be hits.
         verifier: `VerifierEvent` by ``outcome``.
         executions: `ExecutionEvent` by ``outcome``.
+        values: `ValueEvent`: sums of ``count`` by kind and outcome (``"embeddings.hit"``), and of
+            misses that name a failed part (``"embeddings.degraded"``).
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -82,6 +85,7 @@ class Totals:
     shadow: Counter[str] = field(default_factory=Counter)
     verifier: Counter[str] = field(default_factory=Counter)
     executions: Counter[str] = field(default_factory=Counter)
+    values: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Totals:
@@ -127,6 +131,10 @@ class Metrics:
                 self._totals.verifier[event.outcome] += 1
             elif isinstance(event, ExecutionEvent):
                 self._totals.executions[event.outcome] += 1
+            elif isinstance(event, ValueEvent):
+                self._totals.values[f"{event.kind}.{event.outcome}"] += event.count
+                if event.degraded:
+                    self._totals.values[f"{event.kind}.degraded"] += event.count
             else:
                 _add_answer(self._totals, event)
 
@@ -231,6 +239,7 @@ def figures(totals: Totals) -> dict[str, Any]:
         "shadow": _shadow(totals.shadow),
         "verifier": dict(totals.verifier),
         "executions": dict(totals.executions),
+        "values": dict(totals.values),
         "hits_by_tier": dict(totals.tiers),
         "degraded": dict(totals.degraded),
         "answers": dict(totals.answers),
