@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cache_fabric.langchain.cache import FabricCache
     from cache_fabric.langchain.callback import FabricCallbackHandler
     from cache_fabric.langchain.chat_model import FabricChatModel, cached
+    from cache_fabric.langchain.embeddings import cached_embeddings
     from cache_fabric.langchain.live_prompt import FabricPrompt
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "FabricChatModel",
     "FabricPrompt",
     "cached",
+    "cached_embeddings",
     "install",
     "uninstall",
 ]
@@ -36,6 +38,7 @@ _MODULES = {
     "FabricChatModel": "chat_model",
     "FabricPrompt": "live_prompt",
     "cached": "chat_model",
+    "cached_embeddings": "embeddings",
     "install": "_install",
     "uninstall": "_install",
 }
