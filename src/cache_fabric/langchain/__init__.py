@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cache_fabric.langchain.chat_model import FabricChatModel, cached
     from cache_fabric.langchain.embeddings import cached_embeddings
     from cache_fabric.langchain.live_prompt import FabricPrompt
+    from cache_fabric.langchain.retriever import cached_retriever
 
 __all__ = [
     "FabricCache",
@@ -28,6 +29,7 @@ __all__ = [
     "FabricPrompt",
     "cached",
     "cached_embeddings",
+    "cached_retriever",
     "install",
     "uninstall",
 ]
@@ -39,6 +41,7 @@ _MODULES = {
     "FabricPrompt": "live_prompt",
     "cached": "chat_model",
     "cached_embeddings": "embeddings",
+    "cached_retriever": "retriever",
     "install": "_install",
     "uninstall": "_install",
 }
