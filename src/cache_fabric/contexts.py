@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import msgspec
 
 from cache_fabric import codec
-from cache_fabric.context_rules import Head, Rollback, Step
+from cache_fabric.context_rules import Body, Head, Rollback, Step
 from cache_fabric.context_view import View, changes_of, entry_of, was_missed
 from cache_fabric.errors import BackendUnavailable, CacheFabricError, NotFound, ValidationError
 from cache_fabric.live_contexts import HEADS, MISSED, LiveContexts, version_key
@@ -33,6 +33,7 @@ __all__ = ["Contexts", "Operation"]
 
 _PAGE = 1000
 _WAIT = 5.0
+_VERSIONS = 64  # of at most 1 MiB
 
 
 class Operation(Protocol):
@@ -57,6 +58,8 @@ class Contexts:
         self._records = records
         self._secret = secret
         self._writing = asyncio.Lock()
+        self._versions: dict[tuple[str, int], tuple[Body, int]] = {}
+        self.live.listeners["changed"].append(lambda _, change: self._hear(change))
 
     async def write(self, operations: Sequence[tuple[str, Operation]]) -> list[ContextEntry]:
         """Apply operations on paths at one revision, all or none; returns the entries after it.
@@ -188,10 +191,26 @@ class Contexts:
         return steps, [*bodies, *writes], expect
 
     async def _version(self, path: str, key: str, version: int, head: Head | None) -> ContextEntry:
-        found = (await self.live.bodies([(path, version)]))[0] if version >= 1 else None
+        found = await self._immutable(path, version) if version >= 1 else None
         if found is None:
             raise NotFound(f"{key}: no version {version}")
         return entry_of(found[0], found[1], head, self.live.freshness)
+
+    async def _immutable(self, path: str, version: int) -> tuple[Body, int] | None:
+        """Return a version and its revision, from the store only once: a label costs no I/O."""
+        place = (path, version)
+        if place not in self._versions:
+            found = (await self.live.bodies([place]))[0]
+            if found is None:
+                return None
+            while len(self._versions) >= _VERSIONS:
+                del self._versions[next(iter(self._versions))]
+            self._versions[place] = found
+        return self._versions[place]
+
+    def _hear(self, change: ContextChange | Resync) -> None:
+        if isinstance(change, Resync):  # a log that went back uses its versions again
+            self._versions.clear()
 
     async def _refreshed(self, max_staleness: float) -> View:
         try:
