@@ -12,7 +12,8 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.errors import CodecError
 from cache_fabric.exact_tier import ANSWERS
 from cache_fabric.executions import EXECUTIONS
-from cache_fabric.instrumentation.metrics import Totals, figures
+from cache_fabric.instrumentation.metrics import figures
+from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.live_contexts import HEADS
 from cache_fabric.part import Part
 from cache_fabric.stores.base import Store, Write

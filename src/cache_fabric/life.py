@@ -21,7 +21,7 @@ from cache_fabric.executions import Executions
 from cache_fabric.explanations import Explanations
 from cache_fabric.indexes.base import VectorIndex
 from cache_fabric.instrumentation.events import EventHook, ExecutionEvent
-from cache_fabric.instrumentation.metrics import Totals
+from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.invalidation import Invalidations
 from cache_fabric.judged_log import JudgedLog
 from cache_fabric.kept_values import KeptValues

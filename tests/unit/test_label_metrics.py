@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cache_fabric.instrumentation.events import LabelEvent
-from cache_fabric.instrumentation.metrics import Metrics, Totals, figures
+from cache_fabric.instrumentation.metrics import Metrics, figures
+from cache_fabric.instrumentation.totals import Totals
 
 
 def label(right: bool, weight: float = 0.0, drifted: bool = False) -> LabelEvent:

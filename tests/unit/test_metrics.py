@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from cache_fabric.instrumentation.events import LookupEvent, StoreEvent
-from cache_fabric.instrumentation.metrics import Metrics, Totals, figures
+from cache_fabric.instrumentation.metrics import Metrics, figures
+from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.types import Usage
 
 USAGE = Usage(input_tokens=100, output_tokens=50)

@@ -1,4 +1,4 @@
-"""Numbers that were measured: sums over events, and the figures that follow from the sums.
+"""Numbers that were measured: the figures that follow from sums over events.
 
 Every figure names the event fields it is computed from. Unknown is ``None``, never 0.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any
 
 from cache_fabric.instrumentation.events import (
@@ -21,94 +19,10 @@ from cache_fabric.instrumentation.events import (
     ValueEvent,
     VerifierEvent,
 )
+from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.policy.audit import Estimate
 
-__all__ = ["Metrics", "Totals", "figures"]
-
-
-@dataclass(slots=True, kw_only=True)
-class Totals:
-    """Sums that add up over threads and processes.
-
-    Attributes:
-        tiers: `LookupEvent` hits by ``tier``.
-        outcomes: `LookupEvent` by ``outcome``; a hit of tier ``flight`` counts as ``coalesced``, a
-            ``stale`` one as ``stale``.
-        degraded: `LookupEvent` misses by the part that failed.
-        answers: `StoreEvent` by ``outcome``.
-        evicted_bytes: `StoreEvent` of outcome ``evicted``: the sum of ``size``.
-        refused: Misses whose nearest neighbor was judged and not served.
-        hit_seconds: Sum of ``LookupEvent.seconds`` of hits, coalesced and stale.
-        replayed, replayed_seconds, original_seconds: Hits whose ``original_seconds`` is known: how
-            many, their ``seconds``, and what the model took then.
-        calls, call_seconds, call_lookup_seconds: Model calls with a known ``StoreEvent.seconds``,
-            their sum, and the sum of the lookups before them.
-        priced, saved_micros, saved_tokens: Hits with a known price, and the sums of
-            ``saved_micros`` and ``usage``.
-        labels, drifts: `LabelEvent` in all, and those with ``drifted``.
-        sampled, sampled_weight, sampled_squares, sampled_wrong: Those with a ``weight``: how many,
-            the sums of it and of its square, and its sum where the answer was wrong.
-        paid, spent_micros, spent_tokens: The same of `StoreEvent`.
-        shadow: `ShadowEvent` without a label by ``outcome``, those that ``agreed``, and ``right``
-            and ``wrong`` labels of would-be hits.
-        verifier: `VerifierEvent` by ``outcome``.
-        executions: `ExecutionEvent` by ``outcome``.
-        values: `ValueEvent`: sums of ``count`` by kind and outcome (``"embeddings.hit"``), and of
-            misses that name a failed part (``"embeddings.degraded"``).
-    """
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    tiers: Counter[str] = field(default_factory=Counter)
-    degraded: Counter[str] = field(default_factory=Counter)
-    answers: Counter[str] = field(default_factory=Counter)
-    evicted_bytes: int = 0
-    refused: int = 0
-    hit_seconds: float = 0.0
-    replayed: int = 0
-    replayed_seconds: float = 0.0
-    original_seconds: float = 0.0
-    calls: int = 0
-    call_seconds: float = 0.0
-    call_lookup_seconds: float = 0.0
-    priced: int = 0
-    saved_micros: int = 0
-    saved_tokens: int = 0
-    labels: int = 0
-    sampled: int = 0
-    sampled_weight: float = 0.0
-    sampled_squares: float = 0.0
-    sampled_wrong: float = 0.0
-    drifts: int = 0
-    paid: int = 0
-    spent_micros: int = 0
-    spent_tokens: int = 0
-    shadow: Counter[str] = field(default_factory=Counter)
-    verifier: Counter[str] = field(default_factory=Counter)
-    executions: Counter[str] = field(default_factory=Counter)
-    values: Counter[str] = field(default_factory=Counter)
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Totals:
-        """Read back what `plain` wrote; sums that it does not name are zero."""
-        totals = cls()
-        for f in fields(cls):
-            if f.name in data:
-                value = data[f.name]
-                setattr(totals, f.name, Counter(value) if isinstance(value, dict) else value)
-        return totals
-
-    def plain(self) -> dict[str, Any]:
-        """Return the sums as plain data."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    def add(self, other: Totals) -> None:
-        """Add another process's sums."""
-        for f in fields(self):
-            mine, theirs = getattr(self, f.name), getattr(other, f.name)
-            if isinstance(mine, Counter):
-                mine.update(theirs)
-            else:
-                setattr(self, f.name, mine + theirs)
+__all__ = ["Metrics", "figures"]
 
 
 class Metrics:
