@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from cache_fabric.call_form import kept
 from cache_fabric.errors import ConfigurationError
-from cache_fabric.langchain._settings import kept
 from cache_fabric.validation import check_key
 
 __all__ = ["identity_of"]
