@@ -29,7 +29,8 @@ class ValueMethods:
 
         Args:
             kind: What the values are, as metrics name them.
-            whose: Plain data that says what made them; values of two makers never meet.
+            whose: Plain data that says what made them; values of two makers never meet. A tuple
+                goes from the whole to its parts, for `clear_values`.
             names: Texts, compared byte for byte.
 
         Raises `NotCacheable` where ``whose`` is not plain data.
@@ -57,3 +58,11 @@ class ValueMethods:
         life = self._life()
         writes = life.values.pack(kind, whose, values, check_ttl(ttl))
         life.portal.post(life.values.put, writes)
+
+    async def clear_values(self, kind: str, whose: Any = ()) -> int:
+        """Forget the values of a maker, and return how many the store held.
+
+        ``whose`` as in `lookup_values`, or the beginning of such a tuple: everything below it.
+        Raises `BackendError` where the store failed.
+        """
+        return await self._run(lambda life: life.values.clear(kind, whose))

@@ -29,6 +29,7 @@ _PREFIX = "k/"
 _PAGE = 128
 """Values in one read of the store: each page has the whole budget, so a large batch is not taken
 for a slow store, and a hanging store costs the budget once."""
+_STEP = 8  # bytes
 _PATIENCE = 10.0  # seconds for work that no caller waits for
 
 
@@ -65,10 +66,8 @@ class KeptValues:
         Raises:
             NotCacheable: ``whose`` has no canonical form.
         """
-        secret = self._config.secret
-        space = canonical((_FORMAT, self._config.namespace, kind, whose))
-        mark = hmac.digest(secret, space, "sha256")
-        return [_key(secret, mark, name) for name in names]
+        mark, place = self._mark(kind, whose), self._place(kind, whose)
+        return [_key(self._config.secret, mark, place, name) for name in names]
 
     async def find(self, keys: Sequence[str | None]) -> tuple[dict[str, bytes], str | None]:
         """Return envelopes by key; and the part that failed, if one did, before all were found."""
@@ -120,6 +119,15 @@ class KeptValues:
         for write in writes:
             self._queue.put(write)
 
+    async def clear(self, kind: str, whose: Any) -> int:
+        """Delete what lies at and below a place; returns how much of it the store held."""
+        place = self._place(kind, whose)
+        self._queue.discard_prefix(place)
+        await self._queue.flush()
+        count = await self._store.demand(lambda: self._records.clear(_PREFIX + place))
+        self._capacity.count_soon()
+        return count
+
     async def flush(self) -> None:
         """Wait until everything queued so far has been written or dropped."""
         await self._queue.flush()
@@ -127,6 +135,19 @@ class KeptValues:
     async def stop(self) -> None:
         """End what goes on in the background; idempotent."""
         await self._capacity.stop()
+
+    def _mark(self, kind: str, *whose: Any) -> bytes:
+        space = canonical((_FORMAT, self._config.namespace, kind, *whose))
+        return hmac.digest(self._config.secret, space, "sha256")
+
+    def _place(self, kind: str, whose: Any) -> str:
+        """Return what the keys of these values begin with: one step for each part of ``whose``.
+
+        The steps only say what is cleared together; a key ends in a hash of all of it.
+        """
+        path = whose if isinstance(whose, tuple) else (whose,)
+        steps = (self._mark(kind, *path[:depth]) for depth in range(len(path) + 1))
+        return "".join(f"{step[:_STEP].hex()}/" for step in steps)
 
     async def _page(self, keys: Sequence[str]) -> list[bytes | None]:
         return await self._store.attempt(
@@ -170,8 +191,8 @@ class KeptValues:
             self._emit(ValueEvent(kind=kind, outcome=outcome, count=count, degraded=degraded))
 
 
-def _key(secret: bytes, space: bytes, name: str) -> str | None:
+def _key(secret: bytes, mark: bytes, place: str, name: str) -> str | None:
     try:
-        return hmac.digest(secret, space + name.encode(), "sha256").hex()
+        return place + hmac.digest(secret, mark + name.encode(), "sha256").hex()
     except UnicodeEncodeError:
         return None

@@ -109,6 +109,9 @@ class SyncCacheFabric(SyncContextMethods):
     ) -> None:
         self._fabric.store_values(kind, whose, values, ttl=ttl)
 
+    def clear_values(self, kind: str, whose: Any = ()) -> int:
+        return self._call(lambda: self._fabric.clear_values(kind, whose))
+
     def search_similar(
         self, query: str, limit: int = 10, *, tenant: str | None = None
     ) -> list[SimilarItem]:

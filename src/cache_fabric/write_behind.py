@@ -103,6 +103,10 @@ class WriteBehind:
         self._bytes -= sum(len(item.data) for item in gone)
         return gone
 
+    def discard_prefix(self, prefix: str) -> None:
+        """Forget waiting writes of the keys that start so."""
+        self.discard([key for key in self._waiting if key.startswith(prefix)])
+
     async def flush(self) -> None:
         """Wait until everything queued so far has been written or dropped."""
         while self._task is not None and not self._task.done():

@@ -185,6 +185,41 @@ async def test_a_store_that_hangs_is_asked_once_a_call() -> None:
         assert store.reads == [128]
 
 
+async def test_a_maker_is_cleared_with_all_below_it_and_nothing_else(
+    any_fabric: CacheFabric, ask: Any
+) -> None:
+    makers: list[Any] = [ME, ("a",), ("a", "b"), ("a", "bc"), ("ab",), "a"]
+
+    async def left(kind: str = "v") -> list[Any]:
+        return [m for m in makers if await any_fabric.lookup_values(kind, m, ["n"]) != [None]]
+
+    await any_fabric.store(ask("Do you ship abroad?"), "Yes.")
+    for maker in makers:
+        any_fabric.store_values("v", maker, {"n": 1})
+        any_fabric.store_values("other", maker, {"n": 1})
+    await any_fabric.flush()
+    assert await any_fabric.clear_values("v", ("a", "b")) == 1
+    assert await left() == [ME, ("a",), ("a", "bc"), ("ab",), "a"]
+    any_fabric.store_values("v", ("a", "waiting"), {"n": 1})
+    await any_fabric.clear_values("v", ("a",))
+    assert await any_fabric.lookup_values("v", ("a", "waiting"), ["n"]) == [None]
+    assert await left() == [ME, ("ab",)]
+    await any_fabric.clear_values("v")
+    assert await left() == []
+    assert await left("other") == makers
+    assert len(await any_fabric.list_answers()) == 1
+
+
+async def test_values_that_cannot_be_cleared_are_told_to_the_caller() -> None:
+    class Staying(MemoryStore):
+        async def clear(self, prefix: str) -> int:
+            raise BackendUnavailable("memory", "clear", "is away")
+
+    async with create_cache_fabric("memory", store=Staying("n")) as fabric:
+        with pytest.raises(BackendUnavailable):
+            await fabric.clear_values("v", ME)
+
+
 async def test_a_write_that_fails_is_counted() -> None:
     class ReadOnly(MemoryStore):
         async def set_many(self, writes: Sequence[Write]) -> None:
