@@ -12,18 +12,18 @@ from cache_fabric.errors import MissingExtraError
 
 WITHOUT_LANGCHAIN = """
 import sys
-sys.modules["langchain_core"] = None
+sys.modules[sys.argv[1]] = None
 import cache_fabric.langchain
 try:
-    cache_fabric.langchain.FabricCache
+    getattr(cache_fabric.langchain, sys.argv[2])
 except ImportError as error:
     print(type(error).__name__, error)
 """
 
 
-def run(program: str) -> str:
+def run(program: str, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
     )
     return done.stdout
 
@@ -33,10 +33,18 @@ def test_importing_the_package_imports_no_langchain() -> None:
     assert run(program) == "False\n"
 
 
-def test_a_missing_langchain_names_the_extra() -> None:
-    said = run(WITHOUT_LANGCHAIN)
+@pytest.mark.parametrize(
+    ("missing", "name", "extra"),
+    [
+        ("langchain_core", "FabricCache", "langchain"),
+        ("langgraph", "FabricNodeCache", "langgraph"),
+    ],
+)
+def test_a_missing_package_names_its_extra(missing: str, name: str, extra: str) -> None:
+    said = run(WITHOUT_LANGCHAIN, missing, name)
     assert said.startswith(MissingExtraError.__name__)
-    assert "cache-fabric[langchain]" in said
+    assert f"cache_fabric.langchain.{name}" in said
+    assert f"cache-fabric[{extra}]" in said
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

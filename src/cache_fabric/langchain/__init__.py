@@ -20,17 +20,21 @@ if TYPE_CHECKING:
     from cache_fabric.langchain.chat_model import FabricChatModel, cached
     from cache_fabric.langchain.embeddings import cached_embeddings
     from cache_fabric.langchain.live_prompt import FabricPrompt
+    from cache_fabric.langchain.node_cache import FabricNodeCache
+    from cache_fabric.langchain.node_key import message_key
     from cache_fabric.langchain.retriever import cached_retriever
 
 __all__ = [
     "FabricCache",
     "FabricCallbackHandler",
     "FabricChatModel",
+    "FabricNodeCache",
     "FabricPrompt",
     "cached",
     "cached_embeddings",
     "cached_retriever",
     "install",
+    "message_key",
     "uninstall",
 ]
 
@@ -38,13 +42,16 @@ _MODULES = {
     "FabricCache": "cache",
     "FabricCallbackHandler": "callback",
     "FabricChatModel": "chat_model",
+    "FabricNodeCache": "node_cache",
     "FabricPrompt": "live_prompt",
     "cached": "chat_model",
     "cached_embeddings": "embeddings",
     "cached_retriever": "retriever",
     "install": "_install",
+    "message_key": "node_key",
     "uninstall": "_install",
 }
+_EXTRAS = {"langchain_core": "langchain", "langgraph": "langgraph"}
 
 
 def __getattr__(name: str) -> Any:
@@ -53,9 +60,10 @@ def __getattr__(name: str) -> Any:
     try:
         module = import_module(f"{__name__}.{_MODULES[name]}")
     except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("langchain_core"):
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        raise MissingExtraError("langchain", f"{__name__}.{name}") from error
+        raise MissingExtraError(extra, f"{__name__}.{name}") from error
     return getattr(module, name)
 
 

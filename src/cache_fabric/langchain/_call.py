@@ -22,7 +22,7 @@ from cache_fabric.langchain._settings import read_settings
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.types import CacheRequest
 
-__all__ = ["read_call"]
+__all__ = ["message_node", "read_call"]
 
 _LEAVES = (str, int, float, bytes, type(None))
 
@@ -57,7 +57,7 @@ def read_call(
         raise NotCacheable(settings.refusal)
     return CacheRequest(
         model=settings.model,
-        messages=canonical(map(_node, messages)),
+        messages=canonical(map(message_node, messages)),
         tools=settings.tools,
         params={**settings.params, **_unserialised(model)},
         tenant=tenant,
@@ -66,7 +66,8 @@ def read_call(
     )
 
 
-def _node(message: BaseMessage) -> Mapping[str, Any]:
+def message_node(message: BaseMessage) -> Mapping[str, Any]:
+    """Return the constructor arguments of a message; raises `NotCacheable` if it has none."""
     written = message.to_json()
     if written["type"] != "constructor":
         raise NotCacheable("a message of a class that LangChain cannot serialise")
