@@ -19,6 +19,7 @@ from cache_fabric.errors import FabricClosedError, SyncCallOnIOLoopError
 __all__ = ["Portal"]
 
 T = TypeVar("T")
+_PATIENCE = 1.0
 Call = Callable[[], Coroutine[Any, Any, T]]
 
 
@@ -52,13 +53,19 @@ class Portal:
         """Block until the call is done on the home loop.
 
         Raises:
-            SyncCallOnIOLoopError: Called on the home loop itself, which would wait for itself.
+            SyncCallOnIOLoopError: Called on the home loop itself, which would wait for itself; or
+                from another thread while an adopted loop is blocked, perhaps by who waits for us.
         """
         loop = self._home()
         if loop is _running_loop():
             raise SyncCallOnIOLoopError(
                 "a blocking method was called on the fabric's own event loop: await the method of "
                 "the fabric instead of fabric.sync, or do not adopt the loop with 'async with'"
+            )
+        if self._thread is None and not _turns(loop):
+            raise SyncCallOnIOLoopError(
+                f"the event loop that the fabric has adopted did not turn for {_PATIENCE:g} s: a "
+                "blocking call on it may be waiting for this thread; await there instead"
             )
         future = self._submit(loop, call)
         try:
@@ -138,6 +145,13 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _turns(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether a loop that others run gets round to what it is given."""
+    turned = threading.Event()
+    loop.call_soon_threadsafe(turned.set)
+    return turned.wait(_PATIENCE)
 
 
 def _serve(loop: asyncio.AbstractEventLoop, ready: threading.Event) -> None:

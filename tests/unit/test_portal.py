@@ -39,6 +39,31 @@ async def test_a_blocking_call_on_the_home_loop_is_refused_with_the_cure() -> No
         portal.call(where)
 
 
+async def test_a_thread_that_a_blocked_home_loop_waits_for_is_refused() -> None:
+    """A graph that is run blocking on the adopted loop, and runs its nodes in threads."""
+    portal = Portal()
+    portal.adopt()
+    refused: list[Exception] = []
+
+    def call() -> None:
+        try:
+            portal.call(where)
+        except SyncCallOnIOLoopError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join(30)
+    assert len(refused) == 1
+
+
+async def test_a_thread_may_call_an_adopted_loop_that_goes_on() -> None:
+    portal = Portal()
+    portal.adopt()
+    home = (await asyncio.to_thread(portal.call, where))[1]
+    assert home is asyncio.get_running_loop()
+
+
 async def test_a_blocking_call_inside_another_running_loop_works() -> None:
     portal = Portal()
     assert portal.call(where)[1] is not asyncio.get_running_loop()
