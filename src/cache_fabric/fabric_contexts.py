@@ -119,6 +119,23 @@ class ContextMethods:
             return default
         return default if found is None else found
 
+    async def known_context(
+        self, key: str, *, tenant: str | None = None, user: str | None = None
+    ) -> ContextEntry | None:
+        """Return what this process knows of a context, from the narrowest scope that has it.
+
+        For a host on the way to a model. Only a first read may wait for the store, for
+        ``exact_timeout`` at the most; while the store is away, what was known last is returned,
+        and ``None`` where nothing was.
+        """
+        live = self._life().contexts.live
+        if live.view is None:
+            await self._run(lambda life: life.know_contexts())
+        if live.view is None:
+            return None
+        owner = Owner(tenant, user)
+        return await self._run(lambda life: life.contexts.get(check_key(key), None, owner))
+
     async def update_context(
         self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None
     ) -> ContextEntry | None:

@@ -89,6 +89,11 @@ class SyncContextMethods:
             )
         )
 
+    def known_context(
+        self, key: str, *, tenant: str | None = None, user: str | None = None
+    ) -> ContextEntry | None:
+        return self._call(lambda: self._fabric.known_context(key, tenant=tenant, user=user))
+
     def update_context(
         self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None
     ) -> ContextEntry | None:
