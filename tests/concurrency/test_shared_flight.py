@@ -25,7 +25,7 @@ from cache_fabric.errors import BackendUnavailable
 from cache_fabric.explanation import LookupExplanation
 from cache_fabric.leases import LEASES
 from cache_fabric.stores.memory import MemoryStore
-from cache_fabric.types import Answer
+from cache_fabric.types import Answer, Ticket
 
 Make = Callable[..., Awaitable[CacheFabric]]
 LONG = 7200.0  # who waits for a lease to end fails by the time-out of the test
@@ -43,6 +43,8 @@ class SharedStore(MemoryStore):
         self.before_add: Callable[[], Awaitable[object]] | None = None
         self.after_add: Callable[[], Awaitable[object]] | None = None
         self.lost_writes = False
+        self.may_write = asyncio.Event()
+        self.may_write.set()
 
     async def add(self, key: str, value: bytes, ttl: float) -> bool:
         self.asked += 1
@@ -58,6 +60,7 @@ class SharedStore(MemoryStore):
         return await super().get_many(keys)
 
     async def set_many(self, writes: Any) -> None:
+        await self.may_write.wait()
         if self.lost_writes:
             raise BackendUnavailable("shared", "set_many", "gone")
         await super().set_many(writes)
@@ -85,8 +88,9 @@ def request(text: str = "How do I return an item?", **more: Any) -> CacheRequest
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0)
 
 
 async def lookup(fabric: CacheFabric, asked: CacheRequest) -> Any:
@@ -179,6 +183,22 @@ async def test_the_lease_is_gone_once_the_answer_is_written(make: Make, store: S
     assert await store.leases() == []
 
 
+async def test_the_lease_is_held_until_the_answer_is_written(
+    make: Make, store: SharedStore
+) -> None:
+    one, other = await make(), await make()
+    first = await missed(one, request())
+    store.may_write.clear()
+    await one.store(first.ticket, "By post.")
+    await one.release(first.ticket)  # a host that always releases
+    task = await waiting(store, other, request())
+    looked = store.looked
+    await until(lambda: store.looked > looked + 2 or task.done())
+    assert not task.done()
+    store.may_write.set()
+    assert isinstance(await task, Hit)
+
+
 ENDINGS = ["failed", "released", "refused", "retired", "cleared", "not written"]
 
 
@@ -252,10 +272,35 @@ async def test_nobody_waits_for_a_holder_longer_than_its_own_lease_would_last(
     for fabric in quick:
         fabric._life().engine.flights.observe("m", 0.001)  # a lease of half a second
     model = Model()
+    tasks = [
+        asyncio.create_task(fabric.get_or_call(request(), model))
+        for fabric in quick
+        for _ in range(10)
+    ]
+    await until(lambda: model.calls == 1)
+    looked = store.looked
+    await until(lambda: store.looked > looked + 4)  # the others go on waiting, for the new holder
     model.may_answer.set()
-    asking = [fabric.get_or_call(request(), model) for fabric in quick for _ in range(10)]
-    assert await asyncio.gather(*asking) == ["answer 1"] * 30
+    assert await asyncio.gather(*tasks) == ["answer 1"] * 30
     assert model.calls == 1
+
+
+async def test_followers_stay_behind_a_leader_that_takes_over(
+    make: Make, store: SharedStore
+) -> None:
+    slow, quick = await make(), await make()
+    await missed(slow, request())
+    flights = quick._life().engine.flights
+    flights.observe("m", 0.001)  # a lease of half a second
+    tasks = [asyncio.create_task(quick.lookup(request())) for _ in range(6)]
+    done, followers = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    (miss,) = [task.result() for task in done]
+    assert isinstance(miss, Miss)
+    assert flights.leaders() == [miss.ticket]
+    assert store.asked == 3, "only leaders ask the store"
+    await quick.store(miss.ticket, "By post.")
+    for found in await asyncio.gather(*followers):
+        assert isinstance(found, Hit)
 
 
 async def test_a_leader_that_waits_for_another_process_keeps_its_own_followers(
@@ -296,6 +341,21 @@ async def test_an_answer_that_came_just_before_the_lease_is_found(
     assert found.entry.payload == "By post."
     await other._life().engine.kept.leases.flush()
     assert await store.leases() == []
+
+
+async def test_an_answer_whose_lease_stays_is_found_all_the_same(
+    make: Make, store: SharedStore
+) -> None:
+    one, other = await make(), await make()
+    first = await missed(one, request())
+    task = await waiting(store, other, request())
+
+    async def lost(key: str, value: bytes) -> bool:
+        return False
+
+    store.remove_if = lost  # type: ignore[method-assign]
+    await one.store(first.ticket, "By post.")
+    assert isinstance(await task, Hit)
 
 
 async def test_a_caller_never_waits_for_its_own_lease(make: Make) -> None:
@@ -440,6 +500,24 @@ async def test_a_caller_that_leaves_holds_nothing(
     assert len(fabric._life().engine.flights) == 0
     held = [LEASES + first.ticket.keys.exact] if moment == "waiting" else []
     assert await store.leases() == held
+
+
+async def test_a_release_that_overtakes_its_own_lookup_leaves_no_lease(
+    make: Make, store: SharedStore
+) -> None:
+    fabric = await make()
+    ticket = await fabric.begin(request())
+    assert isinstance(ticket, Ticket)
+    leases = fabric._life().engine.kept.leases
+
+    async def release() -> None:
+        await fabric.release(ticket)
+        await leases.flush()
+
+    store.before_add = release
+    assert isinstance(await fabric.lookup(ticket), Miss)
+    await leases.flush()
+    assert await store.leases() == []
 
 
 async def test_callers_cancelled_at_random_leave_no_lease_and_the_others_are_answered(
