@@ -36,7 +36,7 @@ class Part:
     """One backend behind its breaker.
 
     Args:
-        name: ``"store"``, ``"index"`` or ``"embedder"``, as events name it.
+        name: ``"store"``, ``"lease"``, ``"index"`` or ``"embedder"``, as events name it.
         opener: Opens the backend; called again after it failed.
         open_timeout: Seconds a first use may wait for it.
     """
