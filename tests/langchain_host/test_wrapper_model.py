@@ -12,6 +12,8 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.rate_limiters import BaseRateLimiter
 
+from pydantic import PrivateAttr
+
 from cache_fabric import CacheFabric
 from cache_fabric.instrumentation.events import Event, LookupEvent
 from cache_fabric.langchain import cached
@@ -65,16 +67,16 @@ async def test_hooks_that_call_each_other_look_up_once(
 
 def test_state_of_the_model_is_shared_with_its_hooks(exact: CacheFabric) -> None:
     class Counter(StreamingChat):
-        count: int = 0
+        _count: int = PrivateAttr(default=0)
 
         def _result(self, messages: list[BaseMessage]) -> ChatResult:
-            self.count += 1
+            self._count += 1
             return super()._result(messages)
 
     chat = cached(Counter(), exact)
     for question in ("a?", "b?", "a?"):
         chat.invoke(question)
-    assert chat.count == 2
+    assert chat._count == 2
 
 
 class Limiter(BaseRateLimiter):

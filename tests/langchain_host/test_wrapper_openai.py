@@ -115,9 +115,13 @@ def test_configured_fields_keep_the_fabric(
 
 def test_copies_keep_the_fabric(openai: MakeOpenAI, exact: CacheFabric, upstream: Upstream) -> None:
     wrapped = cached(openai(), exact)
+    wrapped.invoke("hi")
     for _ in range(2):
         wrapped.model_copy(update={"temperature": 0.3}).invoke("hi")
-    assert len(upstream.calls) == 1
+    assert len(upstream.calls) == 2
+    wrapped.temperature = 0.7
+    wrapped.invoke("hi")
+    assert len(upstream.calls) == 3
 
 
 def test_retries_and_fallbacks(openai: MakeOpenAI, exact: CacheFabric, upstream: Upstream) -> None:

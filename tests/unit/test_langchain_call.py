@@ -101,3 +101,25 @@ def test_unserialisable_model_counts_by_all_its_fields() -> None:
 def test_unserialisable_model_with_an_object_is_not_cacheable() -> None:
     with pytest.raises(NotCacheable, match="model holds a value of class list_iterator"):
         call(GenericFakeChatModel(messages=iter([AIMessage("hi")])))
+
+
+def test_field_that_changes_later_changes_the_key() -> None:
+    model = openai(temperature=0.1, model_kwargs={"top_k": 1})
+    keys = [call(model), call(model.model_copy(update={"temperature": 0.9}))]
+    model.temperature = 0.5
+    keys.append(call(model))
+    model.model_kwargs["top_k"] = 2
+    keys.append(call(model))
+    assert len(set(keys)) == 4
+    model.temperature, model.model_kwargs["top_k"] = 0.1, 1
+    assert call(model) == keys[0]
+
+
+def test_what_a_model_only_caches_is_no_part_of_its_key() -> None:
+    class Local(GenericFakeChatModel):
+        messages: Any = None
+
+    model = Local()
+    before = call(model)
+    assert model._serialized
+    assert call(model) == before

@@ -24,6 +24,7 @@ from cache_fabric.types import CacheRequest
 
 __all__ = ["message_node", "read_call"]
 
+_TOLD = "_cache_fabric_told"
 _LEAVES = (str, int, float, bytes, type(None))
 
 
@@ -51,6 +52,7 @@ def read_call(
     Raises:
         NotCacheable: Something that the model is told has no stable key; the reason names it.
     """
+    _forget_if_changed(model)
     plain = {name: _plain(value, name) for name, value in arguments.items()}
     settings = read_settings(model._get_llm_string(stop=stop, **plain))
     if settings.refusal is not None:
@@ -72,6 +74,19 @@ def message_node(message: BaseMessage) -> Mapping[str, Any]:
     if written["type"] != "constructor":
         raise NotCacheable("a message of a class that LangChain cannot serialise")
     return written["kwargs"]
+
+
+def _forget_if_changed(model: BaseChatModel) -> None:
+    """Let a model be written down anew when a field has changed.
+
+    LangChain writes it down once, and keeps that in the object and in its copies: without this a
+    copy with another temperature would have the key, and the answers, of the model before.
+    """
+    declared, state = type(model).model_fields, model.__dict__
+    told = repr([(name, value) for name, value in state.items() if name in declared])
+    if state.get(_TOLD) != told:
+        state.pop("_serialized", None)
+        state[_TOLD] = told
 
 
 def _unserialised(model: BaseChatModel) -> dict[str, Any]:

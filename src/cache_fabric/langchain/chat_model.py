@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import threading
 from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -18,6 +18,7 @@ from cache_fabric.options import NO_OPTIONS, CacheOptions
 __all__ = ["FabricChatModel", "cached"]
 
 M = TypeVar("M", bound=BaseChatModel)
+_LOCK = threading.Lock()
 _KINDS: WeakKeyDictionary[type, WeakValueDictionary[Terms, type]] = WeakKeyDictionary()
 
 
@@ -72,11 +73,11 @@ def cached(
     desk = desk_of(model)
     if desk is not None and desk.terms.fabric is fabric:
         base = desk.upstream.base
-    wrapped = copy.copy(model)
+    limiter = model.rate_limiter
+    if limiter is not None and not isinstance(limiter, AfterLookup):
+        limiter = AfterLookup(limiter)
+    wrapped = model.model_copy(update={"cache": False, "rate_limiter": limiter})
     object.__setattr__(wrapped, "__class__", _kind(base, terms))
-    wrapped.cache = False
-    if wrapped.rate_limiter is not None and not isinstance(wrapped.rate_limiter, AfterLookup):
-        wrapped.rate_limiter = AfterLookup(wrapped.rate_limiter)
     return wrapped
 
 
@@ -110,14 +111,15 @@ class FabricChatModel(metaclass=_ByTerms):
 def _kind(base: type[BaseChatModel], terms: Terms) -> type:
     """Return the subclass for these terms. What the hooks need is in the class, not in a field:
     so it is still there when LangChain rebuilds a model from its fields."""
-    kinds = _KINDS.setdefault(base, WeakValueDictionary())
-    kind = kinds.get(terms)
-    if kind is None:
-        same = {"__module__": base.__module__, "__qualname__": base.__qualname__}
-        metaclass: type[type] = type(base)
-        kind = metaclass(base.__name__, (base,), {**same, "__doc__": base.__doc__})
-        put_hooks(kind, Desk(terms, base))
-        kinds[terms] = kind
+    with _LOCK:
+        kinds = _KINDS.setdefault(base, WeakValueDictionary())
+        kind = kinds.get(terms)
+        if kind is None:
+            same = {"__module__": base.__module__, "__qualname__": base.__qualname__}
+            metaclass: type[type] = type(base)
+            kind = metaclass(base.__name__, (base,), {**same, "__doc__": base.__doc__})
+            put_hooks(kind, Desk(terms, base))
+            kinds[terms] = kind
     return kind
 
 
