@@ -11,7 +11,6 @@ from langchain_core.load import dumps
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.rate_limiters import BaseRateLimiter
-
 from pydantic import PrivateAttr
 
 from cache_fabric import CacheFabric

@@ -16,6 +16,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langchain_openai import ChatOpenAI
+from openai import OpenAI
 from pydantic import BaseModel, SecretStr, create_model
 
 from cache_fabric.errors import NotCacheable
@@ -123,3 +124,36 @@ def test_what_a_model_only_caches_is_no_part_of_its_key() -> None:
     before = call(model)
     assert model._serialized
     assert call(model) == before
+
+
+VARIABLES = {
+    "OPENAI_BASE_URL": "http://localhost:1/v1",
+    "OPENAI_PROJECT_ID": "proj_1",
+    "OPENAI_ORG_ID": "org_1",
+}
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_address_that_only_the_environment_says_changes_the_key(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = call(openai())
+    monkeypatch.setenv(name, VARIABLES[name])
+    assert call(openai()) != usual
+
+
+def test_address_that_only_a_client_says_changes_the_key() -> None:
+    clients = [OpenAI(api_key="k", base_url=f"http://localhost:{port}/v1") for port in (1, 2)]
+    models = [openai(), *(openai(client=client.chat.completions) for client in clients)]
+    assert len({call(model) for model in models}) == 3
+    moved = openai().model_copy(update={"openai_api_base": "http://localhost:1/v1"})
+    assert call(moved) != call(openai(base_url="http://localhost:1/v1"))  # its client stayed
+
+
+def test_headers_of_a_client_count_without_secrets() -> None:
+    def by(**headers: str) -> str:
+        client = OpenAI(api_key="k", default_headers=headers)
+        return call(openai(client=client.chat.completions))
+
+    assert by(version="1") != by(version="2")
+    assert by(authorization="1") == by(authorization="2")

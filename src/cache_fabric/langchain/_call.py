@@ -3,7 +3,8 @@
 So an answer is one entry, whether a wrapper, a middleware or ``FabricCache`` asks. Two things are
 seen here only: a class among the arguments counts by its JSON schema, where LangChain writes its
 name (an edited class has another key), and a model that LangChain cannot serialise counts by all
-its fields, where LangChain leaves out some that matter (``base_url``).
+its fields, where LangChain leaves out some that matter (``base_url``). And an address that is only
+in the environment or in a client counts as well.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pydantic import BaseModel, SecretStr
 from cache_fabric.call_form import kept
 from cache_fabric.chat_form import canonical
 from cache_fabric.errors import NotCacheable
+from cache_fabric.langchain._endpoint import endpoints
 from cache_fabric.langchain._settings import read_settings
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.types import CacheRequest
@@ -61,7 +63,7 @@ def read_call(
         model=settings.model,
         messages=canonical(map(message_node, messages)),
         tools=settings.tools,
-        params={**settings.params, **_unserialised(model)},
+        params={**settings.params, **_unserialised(model), **endpoints(model)},
         tenant=tenant,
         user=user,
         options=options,

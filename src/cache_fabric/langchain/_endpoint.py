@@ -1,0 +1,59 @@
+"""Where a model's client sends requests, as far as no field of the model says so.
+
+An SDK reads its address from the environment too, and a model may be given a client, or a copy of
+it another address that the client never hears of. LangChain writes down fields only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+
+from cache_fabric.langchain._settings import kept
+
+__all__ = ["endpoints"]
+
+_CLIENTS = ("root_client", "root_async_client", "client", "async_client")
+_USUAL = "https://api.openai.com/v1"  # an answer from there has the key that `FabricCache` gives it
+
+
+def endpoints(model: BaseChatModel) -> dict[str, Any]:
+    """Return as a parameter what is unsaid of the clients that OpenAI's SDK made."""
+    told: list[dict[str, Any]] = []
+    for client in _clients(model):
+        unsaid = _unsaid(model.__dict__, client)
+        if unsaid and unsaid not in told:
+            told.append(unsaid)
+    return {"langchain:endpoints": told} if told else {}
+
+
+def _clients(model: BaseChatModel) -> Iterator[Any]:
+    for name in _CLIENTS:
+        given = model.__dict__.get(name)
+        client = getattr(given, "_client", None) if _address(given) is None else given
+        if _address(client) is not None:
+            yield client
+
+
+def _address(client: Any) -> str | None:
+    address = getattr(client, "base_url", None)
+    is_address = isinstance(address, str) or type(address).__name__ == "URL"
+    return str(address).rstrip("/") if is_address else None
+
+
+def _unsaid(fields: dict[str, Any], client: Any) -> dict[str, Any]:
+    said = {
+        "base_url": str(fields.get("openai_api_base") or _USUAL).rstrip("/"),
+        "organization": fields.get("openai_organization"),
+        "project": None,
+        "default_headers": fields.get("default_headers") or {},
+    }
+    does = {
+        "base_url": _address(client),
+        "organization": getattr(client, "organization", None),
+        "project": getattr(client, "project", None),
+        "default_headers": {**(getattr(client, "_custom_headers", None) or {})},
+    }
+    return kept({name: value for name, value in does.items() if value != said[name]})
