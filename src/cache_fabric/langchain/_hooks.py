@@ -37,12 +37,12 @@ class Desk:
 
     Args:
         terms: As `cached` was given them.
-        base: The class as it was.
+        upstream: The hooks of the class as it was.
     """
 
-    def __init__(self, terms: Terms, base: type[BaseChatModel]) -> None:
+    def __init__(self, terms: Terms, upstream: Upstream) -> None:
         self.terms = terms
-        self.upstream = Upstream(base)
+        self.upstream = upstream
         self.streaming = Streaming(
             terms.fabric.config.repeatable_tools, natural=terms.replay == "natural"
         )
@@ -74,8 +74,8 @@ def desk_of(model: object) -> Desk | None:
     return getattr(type(model), _NAME, None)
 
 
-def put_hooks(kind: type[BaseChatModel], desk: Desk) -> None:
-    """Put into a subclass the hooks that its base has; by them LangChain sees if it can stream.
+def put_hooks(kind: type, desk: Desk) -> type:
+    """Put into a subclass the hooks that the model has; by them LangChain sees if it can stream.
 
     A base's own producers of typed events are put out of use: LangChain then makes the events of
     its chunks, which are looked up and kept.
@@ -90,9 +90,10 @@ def put_hooks(kind: type[BaseChatModel], desk: Desk) -> None:
     for chunks, events in _NATIVE_EVENTS.items():
         if chunks in hooks and hasattr(base, events):
             hooks[events] = None
-    hooks |= entries_of(base)
+    hooks |= entries_of(kind.__mro__[1])
     for name, hook in hooks.items():
         setattr(kind, name, hook)
+    return kind
 
 
 def _generate(

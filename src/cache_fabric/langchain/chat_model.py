@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import threading
-from typing import TypeVar
+from collections.abc import Callable
+from typing import TypeVar, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from langchain_core.language_models import BaseChatModel
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.fabric import CacheFabric
+from cache_fabric.langchain._held_model import HeldChatModel, HeldUpstream, holding
 from cache_fabric.langchain._hooks import Desk, desk_of, put_hooks
 from cache_fabric.langchain._terms import Name, Replay, Terms
-from cache_fabric.langchain._upstream import AfterLookup
+from cache_fabric.langchain._upstream import AfterLookup, Upstream
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 
 __all__ = ["FabricChatModel", "cached"]
 
 M = TypeVar("M", bound=BaseChatModel)
 _LOCK = threading.Lock()
-_KINDS: WeakKeyDictionary[type, WeakValueDictionary[Terms, type]] = WeakKeyDictionary()
+_KINDS: WeakKeyDictionary[type, WeakValueDictionary[tuple[Terms, str], type]] = WeakKeyDictionary()
 
 
 def cached(
@@ -35,8 +37,10 @@ def cached(
 
     What comes back is an object of a subclass of the model's own class, with the same fields and
     the same clients: ``isinstance``, serialisation, ``bind_tools``, ``with_structured_output``,
-    ``configurable_fields`` and token counting are the model's. Every call goes through the fabric,
-    and through no other cache: ``cache`` is off. One entry serves plain and streamed calls.
+    ``configurable_fields`` and token counting are the model's. (A class that refuses to be
+    subclassed is held by another chat model instead, which is not of its class.) Every call goes
+    through the fabric, and through no other cache: ``cache`` is off. One entry serves plain and
+    streamed calls.
 
     A hit has a fresh id, the marks of `FabricCache` and ``total_cost`` 0 in its usage; streamed, it
     comes in several chunks. Only complete answers are kept: a stream that was left, cut or failed
@@ -73,12 +77,12 @@ def cached(
     desk = desk_of(model)
     if desk is not None and desk.terms.fabric is fabric:
         base = desk.upstream.base
+        model = getattr(model, "bound", model) if isinstance(model, HeldChatModel) else model
     limiter = model.rate_limiter
     if limiter is not None and not isinstance(limiter, AfterLookup):
         limiter = AfterLookup(limiter)
-    wrapped = model.model_copy(update={"cache": False, "rate_limiter": limiter})
-    object.__setattr__(wrapped, "__class__", _kind(base, terms))
-    return wrapped
+    copy = model.model_copy(update={"cache": False, "rate_limiter": limiter})
+    return _wrapped(copy, base, terms)
 
 
 class _ByTerms(type):
@@ -108,19 +112,36 @@ class FabricChatModel(metaclass=_ByTerms):
         return cached(model, fabric, tenant=tenant, user=user, options=options, replay=replay)
 
 
-def _kind(base: type[BaseChatModel], terms: Terms) -> type:
-    """Return the subclass for these terms. What the hooks need is in the class, not in a field:
+def _wrapped(model: M, base: type[BaseChatModel], terms: Terms) -> M:
+    try:
+        object.__setattr__(model, "__class__", _kind(base, terms, _subclass))
+    except Exception:  # noqa: BLE001 - a class may refuse a subclass by any error
+        return cast("M", holding(_kind(base, terms, _holder), model))
+    return model
+
+
+def _kind(base: type[BaseChatModel], terms: Terms, make: Callable[..., type]) -> type:
+    """Return the class for these terms. What the hooks need is in the class, not in a field:
     so it is still there when LangChain rebuilds a model from its fields."""
     with _LOCK:
         kinds = _KINDS.setdefault(base, WeakValueDictionary())
-        kind = kinds.get(terms)
+        kind = kinds.get((terms, make.__name__))
         if kind is None:
-            same = {"__module__": base.__module__, "__qualname__": base.__qualname__}
-            metaclass: type[type] = type(base)
-            kind = metaclass(base.__name__, (base,), {**same, "__doc__": base.__doc__})
-            put_hooks(kind, Desk(terms, base))
-            kinds[terms] = kind
+            kind = kinds[terms, make.__name__] = make(base, terms)
     return kind
+
+
+def _subclass(base: type[BaseChatModel], terms: Terms) -> type:
+    same = {name: getattr(base, name) for name in ("__module__", "__qualname__", "__doc__")}
+    metaclass: type[type] = type(base)
+    kind = metaclass(base.__name__, (base,), same)
+    return put_hooks(kind, Desk(terms, Upstream(base)))
+
+
+def _holder(base: type[BaseChatModel], terms: Terms) -> type:
+    metaclass: type[type] = type(HeldChatModel)
+    kind = metaclass("FabricChatModel", (HeldChatModel,), {"__module__": __name__})
+    return put_hooks(kind, Desk(terms, HeldUpstream(base)))
 
 
 def _told(given: object) -> str:
