@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +36,17 @@ def sentence(_: list[BaseMessage]) -> AIMessage:
 
 def text_of(chunks: list[AIMessageChunk]) -> str:
     return "".join(chunk.text for chunk in chunks)
+
+
+def merged(chunks: list[AIMessageChunk]) -> AIMessageChunk:
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole += chunk
+    return whole
+
+
+def usage_of(chunks: list[AIMessageChunk]) -> Any:
+    return merged(chunks).usage_metadata
 
 
 def lookups(events: list[Event]) -> Counter[str]:
@@ -134,6 +146,7 @@ def test_follower_is_told_at_the_end_what_it_read(
     assert [chunk.text for chunk in followed if chunk.text] == [c.text for c in led if c.text]
     marks = [chunk.response_metadata["cache_fabric"] for chunk in followed[-2:-1]]
     assert [mark["tier"] for mark in marks] == ["flight"]
+    assert merged(followed).usage_metadata == {**usage_of(led), "total_cost": 0}
     assert all("cache_fabric" not in chunk.response_metadata for chunk in led)
 
 
@@ -297,10 +310,7 @@ def calling(text: str, tool: str) -> Callable[[list[BaseMessage]], AIMessage]:
 
 
 def calls_of(chunks: list[AIMessageChunk]) -> list[Any]:
-    whole = chunks[0]
-    for chunk in chunks[1:]:
-        whole += chunk
-    return whole.tool_calls
+    return merged(chunks).tool_calls
 
 
 def test_call_of_an_undeclared_tool_is_not_shared(
@@ -401,3 +411,18 @@ async def test_nothing_is_left_behind(make_streaming: MakeStreaming, exact: Cach
     await await_until(lambda: readers_of(chat) == 0)
     await await_until(lambda: len(exact._life().engine.flights) == 0)
     await await_until(lambda: len(asyncio.all_tasks()) == 1)
+
+
+def test_upstream_runs_in_the_context_of_the_leader(
+    make_streaming: MakeStreaming, exact: CacheFabric
+) -> None:
+    request: ContextVar[str] = ContextVar("request", default="nobody's")
+    seen: list[str] = []
+    plain = make_streaming(reply=sentence, step=lambda _: seen.append(request.get()))
+    chat = cached(plain, exact)
+    leading, following = chat.stream("capital?"), chat.stream("capital?")
+    request.set("the leader's")
+    next(leading)
+    request.set("the follower's")
+    list(following)
+    assert set(seen) == {"the leader's"}

@@ -6,12 +6,12 @@ over to whoever is left. When all have left, the upstream is closed and its answ
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable, Generator, Iterator
 
 from langchain_core.outputs import ChatGenerationChunk
 
-from cache_fabric.langchain._closing import closed
 from cache_fabric.langchain._shared_stream import SharedStream
 
 __all__ = ["LiveStream", "LiveStreams"]
@@ -54,6 +54,8 @@ class LiveStream(SharedStream):
         self._changed = threading.Condition(lock)
         self._forget = forget
         self._upstream: Iterator[ChatGenerationChunk] | None = None
+        # Whoever pulls, the upstream runs in the context of the caller that began it.
+        self._context = contextvars.copy_context()
         self._is_pulled = False
 
     def start(self, upstream: Iterator[ChatGenerationChunk]) -> None:
@@ -103,7 +105,7 @@ class LiveStream(SharedStream):
         error: BaseException | None = None
         chunk = None
         try:
-            chunk = next(upstream, None)
+            chunk = self._context.run(next, upstream, None)
         except BaseException as raised:
             error = raised
             if not isinstance(raised, Exception):
@@ -128,9 +130,8 @@ class LiveStream(SharedStream):
             self._end()
             upstream = self._upstream
         try:
-            if upstream is not None:
-                with closed(upstream):
-                    pass
+            if isinstance(upstream, Generator):
+                self._context.run(upstream.close)
         finally:
             self.settle(GeneratorExit())
 

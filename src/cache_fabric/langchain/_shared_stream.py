@@ -19,6 +19,10 @@ from cache_fabric.langchain._outcome import tool_names
 __all__ = ["Follower", "Leader", "SharedStream"]
 
 
+# Added to the usage that came with the stream: it was spent by the leader.
+_FREE: Any = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0}
+
+
 class SharedStream:
     """State of one stream; `over` once nothing more will come.
 
@@ -131,8 +135,12 @@ class Follower:
             raise live.error
         if mark is None:
             return self._waiting()
-        message = AIMessageChunk(content=self._empty, response_metadata={MARK: mark})
-        return [*self._waiting(), ChatGenerationChunk(message=message)]
+        usage: Any = {**_FREE}
+        message = AIMessageChunk(
+            content=self._empty, response_metadata={MARK: mark}, usage_metadata=usage
+        )
+        last = ChatGenerationChunk(message=message, generation_info={MARK: {**mark}})
+        return [*self._waiting(), last]
 
     def _waiting(self) -> list[ChatGenerationChunk]:
         held, self._held = self._held, []

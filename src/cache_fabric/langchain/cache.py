@@ -37,7 +37,9 @@ class FabricCache(BaseCache):
 
     No fault, of a backend or of this class, reaches the model call: it becomes a miss, is counted
     as a bypass and logged once for its kind. LangChain streams never consult a cache, and its two
-    strings do not name a tenant: give one here.
+    strings do not name a tenant: give one here. They do not tell of a field that is changed after a
+    model's first call either, nor of one that a copy of it has otherwise (``model_copy``): make a
+    new model, or use `cached`, which notices.
 
     Args:
         fabric: Used as it is and never closed.
