@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from cache_fabric.langchain._answer import read_generations, to_answer
 from cache_fabric.langchain._replay import pause_of, replayed
@@ -123,3 +123,17 @@ def test_pause_is_the_models_own_but_bounded() -> None:
     assert pause_of(None, 10) == 0
     assert pause_of(0.1, 10) == 0.01
     assert pause_of(60.0, 10) == 0.05
+
+
+def test_texts_and_empty_lists_of_a_stream_are_one_text() -> None:
+    parts: list[Any] = ["To ", "be.", []]
+    chunks = [ChatGenerationChunk(message=AIMessageChunk(content=part)) for part in parts]
+    chunks[1].generation_info = {"finish_reason": "stop"}
+    (kept,) = whole_stream(chunks, "v1")
+    assert kept.message.content == [{"type": "text", "text": "To be."}]
+    assert chunks[0].message.content == "To "
+
+
+def test_bare_text_in_a_list_is_replayed_as_a_block() -> None:
+    first = replayed(hit_of(AIMessage(["To", {"type": "image", "base64": "a"}])))[0]
+    assert first.message.content == [{"type": "text", "text": "To", "index": 0}]

@@ -74,9 +74,8 @@ def _content(message: AIMessage, calls: list[ToolCall]) -> Iterator[dict[str, An
         yield from ({"content": piece} for piece in _pieces(message.content))
         return
     for index, block in enumerate(message.content):
-        if isinstance(block, str):
-            yield {"content": [block]}
-            continue
+        if isinstance(block, str):  # LangChain's "v1" has no bare texts in a stream
+            block = {"type": "text", "text": block}
         field = _TEXTS.get(block.get("type", ""))
         call = _taken(calls, call_id_of(block))
         if call is not None:

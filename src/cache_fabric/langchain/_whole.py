@@ -38,7 +38,18 @@ def whole_stream(
     merged = merge_chat_generation_chunks(list(chunks))
     if merged is None or finish_reason(merged) is None:
         raise NotCacheable("a stream that ended without a finish reason")
-    return [_whole(merged, {}, output_version)]
+    content = _without_bare_text(merged.message.content)
+    message = merged.message.model_copy(update={"content": content})
+    return [_whole(merged.model_copy(update={"message": message}), {}, output_version)]
+
+
+def _without_bare_text(content: Any) -> Any:
+    """Return merged content as a call gives it: a stream may mix texts and empty lists."""
+    if not isinstance(content, list):
+        return content
+    if content and all(isinstance(block, str) for block in content):
+        return "".join(content)
+    return [{"type": "text", "text": b} if isinstance(b, str) else b for b in content]
 
 
 def _whole(
