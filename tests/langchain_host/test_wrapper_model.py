@@ -191,3 +191,29 @@ def test_class_with_slots_of_its_own(exact: CacheFabric) -> None:
     chat = cached(plain, exact)
     object.__setattr__(chat, "seat", "window")
     assert chat.invoke("a?").text == "Paris."
+
+
+async def test_hooks_that_are_no_generators(exact: CacheFabric) -> None:
+    class Listed(CountingChat):
+        def _stream(self, messages: list[BaseMessage], *_: Any, **kwargs: Any) -> Any:
+            self._script.calls.append(messages)
+            last = AIMessageChunk(content="is.", response_metadata={"finish_reason": "stop"})
+            parts = [AIMessageChunk(content="Par"), last]
+            return iter([ChatGenerationChunk(message=part) for part in parts])
+
+    plain = Listed()
+    chat = cached(plain, exact)
+    for _ in range(2):
+        assert "".join(chunk.text for chunk in chat.stream("a?")) == "Paris."
+        assert "".join([chunk.text async for chunk in chat.astream("b?")]) == "Paris."
+    assert plain.calls == 2
+
+
+def test_hook_that_fails_at_once(exact: CacheFabric, events: list[Event]) -> None:
+    class Refusing(StreamingChat):
+        def _stream(self, *args: Any, **kwargs: Any) -> Any:
+            raise ConnectionError("away")
+
+    with pytest.raises(ConnectionError):
+        list(cached(Refusing(), exact).stream("a?"))
+    assert [getattr(event, "outcome", "") for event in events] == ["miss", "released"]

@@ -8,7 +8,13 @@ from typing import Any
 import httpx
 import pytest
 from langchain_core.load import dumps, loads
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
 from langchain_core.runnables import ConfigurableField
 from langchain_openai import ChatOpenAI
 from openai import APIConnectionError
@@ -16,7 +22,7 @@ from pydantic import BaseModel, SecretStr, create_model
 
 from cache_fabric import CacheFabric, ExactOnly, FabricConfig, create_cache_fabric
 from cache_fabric.langchain import FabricChatModel, cached
-from fake_openai import Upstream
+from fake_openai import Upstream, serving
 
 WEATHER = {
     "type": "function",
@@ -277,16 +283,95 @@ def test_stream_that_the_provider_did_not_finish_is_not_kept(
     assert len(upstream.calls) == 2
 
 
-def test_every_setting_is_another_request(
+def image(data: str) -> Any:
+    url = {"url": f"data:image/png;base64,{data}"}
+    return [
+        HumanMessage([{"type": "text", "text": "what?"}, {"type": "image_url", "image_url": url}])
+    ]
+
+
+def tool(parameters: Any) -> Any:
+    function = {"name": "look", "description": "Looks.", "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+def asking(messages: Any, options: Any = None, **arguments: Any) -> Any:
+    return options or {}, messages, arguments
+
+
+TURN = [HumanMessage("hi"), AIMessage("hello"), HumanMessage("what?")]
+OTHERS: dict[str, tuple[Any, Any]] = {
+    "model": (asking("hi"), asking("hi", {"model": "gpt-4o-mini"})),
+    "model of the call": (asking("hi"), asking("hi", model="gpt-4o-mini")),
+    "temperature": (asking("hi", {"temperature": 0.1}), asking("hi", {"temperature": 0.2})),
+    "seed": (asking("hi"), asking("hi", {"seed": 0})),
+    "stop": (asking("hi", stop=["a"]), asking("hi", stop=["b"])),
+    "organization": (asking("hi"), asking("hi", {"organization": "acme"})),
+    "extra body": (asking("hi"), asking("hi", {"extra_body": {"top_k": 3}})),
+    "system prompt": (
+        asking([SystemMessage("be brief"), HumanMessage("hi")]),
+        asking([SystemMessage("be long"), HumanMessage("hi")]),
+    ),
+    "history": (asking(TURN), asking([TURN[0], AIMessage("goodbye"), TURN[2]])),
+    "image": (asking(image("aGVsbG8=")), asking(image("aGVsbG9="))),
+    "tools": (asking("hi"), asking("hi", tools=[tool({"type": "object"})])),
+    "fields of a tool": (
+        asking("hi", tools=[tool({"type": "object", "properties": {"a": {"type": "string"}}})]),
+        asking("hi", tools=[tool({"type": "object", "properties": {"b": {"type": "string"}}})]),
+    ),
+    "tool choice": (
+        asking("hi", tools=[tool({"type": "object"})]),
+        asking("hi", tools=[tool({"type": "object"})], tool_choice="none"),
+    ),
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("field", OTHERS)
+def test_every_field_is_another_request(
+    openai: MakeOpenAI, exact: CacheFabric, upstream: Upstream, field: str, streamed: bool
+) -> None:
+    for _ in range(2):
+        for options, messages, arguments in OTHERS[field]:
+            model = cached(openai(**options), exact)
+            if streamed:
+                list(model.stream(messages, **arguments))
+            else:
+                model.invoke(messages, **arguments)
+    assert len(upstream.calls) == 2
+
+
+def test_another_address_is_another_request(
     openai: MakeOpenAI, exact: CacheFabric, upstream: Upstream
 ) -> None:
-    others: list[dict[str, Any]] = [
-        {"temperature": 0.5},
-        {"model": "gpt-4o-mini"},
-        {"organization": "acme"},
-        {"seed": 0},
-        {"base_url": upstream.url + "/"},
-    ]
-    for options in ({}, *others):
-        cached(openai(**options), exact).invoke("hi")
-    assert len(upstream.calls) == 1 + len(others)
+    with serving() as other:
+        for url in (upstream.url, other.url, upstream.url):
+            cached(openai(base_url=url), exact).invoke("hi")
+        assert len(upstream.calls) == len(other.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"output_version": "v1"},
+        {"use_responses_api": True},
+        {"use_responses_api": True, "output_version": "v0"},
+        {"use_responses_api": True, "output_version": "v1"},
+    ],
+)
+def test_follower_reads_the_same_under_ids_of_its_own(
+    openai: MakeOpenAI, exact: CacheFabric, upstream: Upstream, options: Any
+) -> None:
+    model = cached(openai(**options), exact).bind_tools([WEATHER])
+    for question in ("hi", 'the weather in "Oslo"?'):
+        leading, following = model.stream(question), model.stream(question)
+        first = [next(leading), next(following)]
+        followed, led = merged([first[1], *following]), merged([first[0], *leading])
+        assert anonymous(followed.content_blocks) == anonymous(led.content_blocks)
+        assert followed.id != led.id
+        told = repr((followed.content, followed.tool_calls, followed.additional_kwargs))
+        assert [name for name in ("msg_", "rs_", "fc_", "call_1_", "call_2_") if name in told] == []
+        if question == "hi":
+            assert followed.response_metadata["cache_fabric"]["tier"] == "flight"
+    assert len(upstream.calls) == 2
