@@ -21,7 +21,8 @@ from langchain_core.outputs import (
     Generation,
     LLMResult,
 )
-from pydantic import PrivateAttr
+from langchain_openai import ChatOpenAI
+from pydantic import PrivateAttr, SecretStr
 
 from cache_fabric import CacheFabric, ExactOnly, FabricConfig, create_cache_fabric
 from cache_fabric.instrumentation.events import Event
@@ -305,3 +306,14 @@ def upstream() -> Iterator[Upstream]:
     """An imitation of OpenAI's API: ``ChatOpenAI(base_url=upstream.url, ...)``."""
     with serving() as made:
         yield made
+
+
+@pytest.fixture
+def openai(upstream: Upstream) -> Callable[..., ChatOpenAI]:
+    """Make a ``ChatOpenAI`` that is connected to the imitation."""
+
+    def make(**options: Any) -> ChatOpenAI:
+        base: dict[str, Any] = {"model": "gpt-4o", "max_retries": 0, "base_url": upstream.url}
+        return ChatOpenAI(api_key=SecretStr("sk-1"), **{**base, **options})
+
+    return make

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -10,9 +10,7 @@ import pytest
 from langchain_core.load import dumps, loads
 from langchain_core.messages import (
     AIMessage,
-    AIMessageChunk,
     HumanMessage,
-    SystemMessage,
     ToolMessage,
 )
 from langchain_core.runnables import ConfigurableField
@@ -22,7 +20,8 @@ from pydantic import BaseModel, SecretStr, create_model
 
 from cache_fabric import CacheFabric, ExactOnly, FabricConfig, create_cache_fabric
 from cache_fabric.langchain import FabricChatModel, cached
-from fake_openai import Upstream, serving
+from fake_openai import Upstream
+from langchain_host.streams import merged
 
 WEATHER = {
     "type": "function",
@@ -42,24 +41,7 @@ def exact() -> Iterator[CacheFabric]:
     fabric.sync.close()
 
 
-@pytest.fixture
-def openai(upstream: Upstream) -> Callable[..., ChatOpenAI]:
-    def make(**options: Any) -> ChatOpenAI:
-        base: dict[str, Any] = {"model": "gpt-4o", "max_retries": 0, "base_url": upstream.url}
-        return ChatOpenAI(api_key=SecretStr("sk-1"), **{**base, **options})
-
-    return make
-
-
 MakeOpenAI = Callable[..., ChatOpenAI]
-
-
-def merged(chunks: Sequence[Any]) -> AIMessageChunk:
-    whole = chunks[0]
-    for chunk in chunks[1:]:
-        whole += chunk
-    assert isinstance(whole, AIMessageChunk)
-    return whole
 
 
 def test_it_is_of_its_own_class_and_a_fabric_chat_model(
@@ -281,73 +263,6 @@ def test_stream_that_the_provider_did_not_finish_is_not_kept(
     list(model.stream("hi"))
     list(model.stream("hi"))
     assert len(upstream.calls) == 2
-
-
-def image(data: str) -> Any:
-    url = {"url": f"data:image/png;base64,{data}"}
-    return [
-        HumanMessage([{"type": "text", "text": "what?"}, {"type": "image_url", "image_url": url}])
-    ]
-
-
-def tool(parameters: Any) -> Any:
-    function = {"name": "look", "description": "Looks.", "parameters": parameters}
-    return {"type": "function", "function": function}
-
-
-def asking(messages: Any, options: Any = None, **arguments: Any) -> Any:
-    return options or {}, messages, arguments
-
-
-TURN = [HumanMessage("hi"), AIMessage("hello"), HumanMessage("what?")]
-OTHERS: dict[str, tuple[Any, Any]] = {
-    "model": (asking("hi"), asking("hi", {"model": "gpt-4o-mini"})),
-    "model of the call": (asking("hi"), asking("hi", model="gpt-4o-mini")),
-    "temperature": (asking("hi", {"temperature": 0.1}), asking("hi", {"temperature": 0.2})),
-    "seed": (asking("hi"), asking("hi", {"seed": 0})),
-    "stop": (asking("hi", stop=["a"]), asking("hi", stop=["b"])),
-    "organization": (asking("hi"), asking("hi", {"organization": "acme"})),
-    "extra body": (asking("hi"), asking("hi", {"extra_body": {"top_k": 3}})),
-    "system prompt": (
-        asking([SystemMessage("be brief"), HumanMessage("hi")]),
-        asking([SystemMessage("be long"), HumanMessage("hi")]),
-    ),
-    "history": (asking(TURN), asking([TURN[0], AIMessage("goodbye"), TURN[2]])),
-    "image": (asking(image("aGVsbG8=")), asking(image("aGVsbG9="))),
-    "tools": (asking("hi"), asking("hi", tools=[tool({"type": "object"})])),
-    "fields of a tool": (
-        asking("hi", tools=[tool({"type": "object", "properties": {"a": {"type": "string"}}})]),
-        asking("hi", tools=[tool({"type": "object", "properties": {"b": {"type": "string"}}})]),
-    ),
-    "tool choice": (
-        asking("hi", tools=[tool({"type": "object"})]),
-        asking("hi", tools=[tool({"type": "object"})], tool_choice="none"),
-    ),
-}
-
-
-@pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("field", OTHERS)
-def test_every_field_is_another_request(
-    openai: MakeOpenAI, exact: CacheFabric, upstream: Upstream, field: str, streamed: bool
-) -> None:
-    for _ in range(2):
-        for options, messages, arguments in OTHERS[field]:
-            model = cached(openai(**options), exact)
-            if streamed:
-                list(model.stream(messages, **arguments))
-            else:
-                model.invoke(messages, **arguments)
-    assert len(upstream.calls) == 2
-
-
-def test_another_address_is_another_request(
-    openai: MakeOpenAI, exact: CacheFabric, upstream: Upstream
-) -> None:
-    with serving() as other:
-        for url in (upstream.url, other.url, upstream.url):
-            cached(openai(base_url=url), exact).invoke("hi")
-        assert len(upstream.calls) == len(other.calls) == 1
 
 
 @pytest.mark.parametrize(

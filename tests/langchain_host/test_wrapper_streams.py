@@ -4,39 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 
 from cache_fabric import CacheFabric, ExactOnly, FabricConfig, create_cache_fabric
-from cache_fabric.instrumentation.events import Event, LookupEvent, StoreEvent
+from cache_fabric.instrumentation.events import Event, LookupEvent
 from cache_fabric.langchain import cached
+from langchain_host.streams import (
+    SENTENCE,
+    calling,
+    merged,
+    sentence,
+    stores,
+)
 
 if TYPE_CHECKING:
     from langchain_host.conftest import StreamingChat
 
 MakeStreaming = Callable[..., "StreamingChat"]
-SENTENCE = "Paris is the capital of France."
-
-
-def sentence(_: list[BaseMessage]) -> AIMessage:
-    return AIMessage(
-        SENTENCE,
-        response_metadata={"model_name": "fake-1"},
-        usage_metadata={"input_tokens": 3, "output_tokens": 6, "total_tokens": 9},
-    )
-
-
-def merged(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
-    whole = chunks[0]
-    for chunk in chunks[1:]:
-        whole += chunk
-    return whole
 
 
 def test_second_stream_makes_no_call_and_still_streams(
@@ -148,10 +138,6 @@ def test_chain_streams_a_hit_in_parts(make_streaming: MakeStreaming, exact: Cach
     assert len(parts) > 1
 
 
-def stores(events: list[Event]) -> list[str]:
-    return [event.outcome for event in events if isinstance(event, StoreEvent)]
-
-
 def test_abandoned_stream_is_not_kept(
     make_streaming: MakeStreaming, exact: CacheFabric, events: list[Event]
 ) -> None:
@@ -162,7 +148,7 @@ def test_abandoned_stream_is_not_kept(
     stream.close()  # type: ignore[attr-defined]
     gc.collect()
     assert plain._script.closed == 1
-    assert stores(events) == ["released"]
+    assert stores(events) == {"released": 1}
     assert merged(list(chat.stream("capital?"))).text == SENTENCE
     assert plain.calls == 2
 
@@ -175,7 +161,7 @@ async def test_abandoned_stream_is_not_kept_in_a_loop(
     async for _ in chat.astream("capital?"):
         break
     async with asyncio.timeout(5):
-        while not events or stores(events) != ["released"]:
+        while not events or stores(events) != {"released": 1}:
             gc.collect()
             await asyncio.sleep(0)
     assert plain._script.closed == 1
@@ -204,7 +190,7 @@ async def test_cancelled_stream_is_not_kept(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert stores(events) == ["released"]
+    assert stores(events) == {"released": 1}
 
 
 def failing_at(number: int) -> Callable[[int], None]:
@@ -225,7 +211,7 @@ def test_failed_stream_is_not_kept(
     with pytest.raises(ConnectionError):
         seen.extend(chat.stream("capital?"))
     assert len(seen) == number
-    assert stores(events) == ["released"]
+    assert stores(events) == {"released": 1}
 
 
 @pytest.mark.parametrize("finish_reason", [None, "length", "content_filter"])
@@ -238,7 +224,7 @@ def test_incomplete_stream_is_not_kept(
     for _ in range(2):
         assert merged(list(chat.stream("capital?"))).text == SENTENCE
     assert plain.calls == 2
-    assert stores(events) == ["refused", "refused"]
+    assert stores(events) == {"refused": 2}
 
 
 def test_stream_of_several_answers_is_a_counted_bypass(
@@ -251,11 +237,6 @@ def test_stream_of_several_answers_is_a_counted_bypass(
         list(chat.stream("capital?"))
     assert plain.calls == 2
     assert [e.outcome for e in events if isinstance(e, LookupEvent)] == ["bypass", "bypass"]
-
-
-def calling(name: str) -> Callable[[list[BaseMessage]], AIMessage]:
-    call = {"name": name, "args": {"city": "Zürich", "days": [1, 2.5]}, "id": "call_1"}
-    return lambda _: AIMessage("", tool_calls=[{**call, "type": "tool_call"}])
 
 
 def test_tool_calls_stream_again_under_fresh_ids(make_streaming: MakeStreaming) -> None:

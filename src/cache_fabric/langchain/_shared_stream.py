@@ -18,7 +18,6 @@ from cache_fabric.langchain._outcome import tool_names
 
 __all__ = ["Follower", "Leader", "SharedStream"]
 
-
 # Added to the usage that came with the stream: it was spent by the leader.
 _FREE: Any = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0}
 
@@ -169,4 +168,5 @@ class _NotShared(Exception):
 
 def _says_something(chunk: ChatGenerationChunk) -> bool:
     message = chunk.message
-    return bool(message.content) or bool(getattr(message, "tool_call_chunks", None))
+    calls = getattr(message, "tool_call_chunks", None)
+    return bool(message.content or calls or any(message.additional_kwargs.values()))

@@ -1,5 +1,7 @@
-"""How a call of a wrapped model streams: kept, led, or followed. Both colours, the same text twice:
-a generator of one colour cannot be driven by the other.
+"""How a call of a wrapped model streams: kept, led, or followed.
+
+Each step has two colours, since a generator of one cannot be driven by the other; what the steps
+decide is in `_shared_stream`, once.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Streaming:
         self._repeatable = repeatable
         self._natural = natural
         self._live = LiveStreams()
-        self._alive = LiveAsyncStreams()
+        self._live_async = LiveAsyncStreams()
 
     def read(self, call: ModelCall, upstream: Callable[[], Chunks]) -> Generator[Chunk]:
         """Yield the chunks of an answer; ``upstream`` calls the model."""
@@ -64,7 +66,7 @@ class Streaming:
         """As `read`, without blocking the running loop."""
         served = await call.abegin()
         while served is None:
-            live, leads = self._alive.join(call.key)
+            live, leads = self._live_async.join(call.key)
             if leads:
                 served = await _aled(live, call, upstream)
                 if served is not None:
