@@ -11,7 +11,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from cache_fabric.langchain._settings import kept
+from cache_fabric.call_form import kept
 
 __all__ = ["endpoints"]
 
