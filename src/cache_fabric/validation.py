@@ -83,12 +83,12 @@ def check_label(label: Any) -> str:
     return str(label)
 
 
-def check_ttl(ttl: Any) -> float | None:
+def check_ttl(ttl: Any, field: str = "ttl") -> float | None:
     """Return seconds above 0, or ``None`` for ever."""
     if ttl is None:
         return None
     if isinstance(ttl, bool) or not isinstance(ttl, int | float):
-        raise ValidationError("ttl", f"expected seconds as a number, got {ttl!r:.40}")
+        raise ValidationError(field, f"expected seconds as a number, got {ttl!r:.40}")
     if not math.isfinite(ttl) or ttl <= 0:
-        raise ValidationError("ttl", f"expected seconds above 0, got {ttl}")
+        raise ValidationError(field, f"expected seconds above 0, got {ttl}")
     return float(ttl)

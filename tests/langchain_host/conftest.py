@@ -317,3 +317,15 @@ def openai(upstream: Upstream) -> Callable[..., ChatOpenAI]:
         return ChatOpenAI(api_key=SecretStr("sk-1"), **{**base, **options})
 
     return make
+
+
+@pytest.fixture(params=["sync", "async"])
+def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Run an agent in one of both colours and return its last state."""
+
+    def run(agent: Any, asked: Any, config: Any = None, **known: Any) -> Any:
+        if request.param == "sync":
+            return agent.invoke(asked, config, **known)
+        return asyncio.run(agent.ainvoke(asked, config, **known))
+
+    return run

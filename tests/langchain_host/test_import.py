@@ -37,6 +37,7 @@ def test_importing_the_package_imports_no_langchain() -> None:
     ("missing", "name", "extra"),
     [
         ("langchain_core", "FabricCache", "langchain"),
+        ("langchain", "FabricMiddleware", "agents"),
         ("langgraph", "FabricNodeCache", "langgraph"),
     ],
 )

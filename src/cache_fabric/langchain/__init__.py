@@ -1,9 +1,11 @@
-"""Cache Fabric inside LangChain; importing this package imports no LangChain.
+"""Cache Fabric inside LangChain and LangGraph; importing this package imports neither.
 
-``FabricCache`` is a ``BaseCache`` for ``set_llm_cache`` and for a model's ``cache=``. ``cached``,
-also called ``FabricChatModel``, wraps a chat model and answers its streams as well.
-``FabricCallbackHandler`` tracks runs as executions. ``install(fabric)`` switches cache and callback
-on for the whole process, ``uninstall()`` off again.
+``install(fabric)`` switches `FabricCache` (a ``BaseCache``) and `FabricCallbackHandler` (tracks
+runs as executions) on for the whole process, ``uninstall()`` off again. ``cached``, also called
+``FabricChatModel``, wraps a chat model and answers its streams as well. ``FabricMiddleware`` is for
+``create_agent``; ``FabricNodeCache`` keeps results of LangGraph nodes, and ``message_key`` lets a
+messages state hit it. ``cached_embeddings`` and ``cached_retriever`` wrap those. ``FabricPrompt``,
+made by ``fabric.prompt``, yields the current messages of a context.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from cache_fabric.langchain.chat_model import FabricChatModel, cached
     from cache_fabric.langchain.embeddings import cached_embeddings
     from cache_fabric.langchain.live_prompt import FabricPrompt
+    from cache_fabric.langchain.middleware import FabricMiddleware
     from cache_fabric.langchain.node_cache import FabricNodeCache
     from cache_fabric.langchain.node_key import message_key
     from cache_fabric.langchain.retriever import cached_retriever
@@ -28,6 +31,7 @@ __all__ = [
     "FabricCache",
     "FabricCallbackHandler",
     "FabricChatModel",
+    "FabricMiddleware",
     "FabricNodeCache",
     "FabricPrompt",
     "cached",
@@ -42,6 +46,7 @@ _MODULES = {
     "FabricCache": "cache",
     "FabricCallbackHandler": "callback",
     "FabricChatModel": "chat_model",
+    "FabricMiddleware": "middleware",
     "FabricNodeCache": "node_cache",
     "FabricPrompt": "live_prompt",
     "cached": "chat_model",
@@ -51,7 +56,7 @@ _MODULES = {
     "message_key": "node_key",
     "uninstall": "_install",
 }
-_EXTRAS = {"langchain_core": "langchain", "langgraph": "langgraph"}
+_EXTRAS = {"langchain_core": "langchain", "langgraph": "langgraph", "langchain": "agents"}
 
 
 def __getattr__(name: str) -> Any:

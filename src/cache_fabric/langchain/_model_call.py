@@ -17,7 +17,7 @@ from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._answer import read_generations, to_answer
 from cache_fabric.langchain._lookups import tell
 from cache_fabric.langchain._outcome import usage_of
-from cache_fabric.langchain._seam import FailOpen, Seam, mark_of
+from cache_fabric.langchain._seam import FailOpen, Seam, asked_above, mark_of
 from cache_fabric.langchain._whole import whole_result, whole_stream
 from cache_fabric.types import Answer, Bypass, CacheRequest, Hit, LookupResult, Miss, Ticket
 
@@ -55,7 +55,7 @@ class ModelCall:
         self._output_version = output_version
         self._request: CacheRequest | None = None
         self._ticket: Ticket | None = None
-        self._is_asked = False
+        self._is_asked = asked_above(fabric)  # by a host that knows more of this call
         self._open: Ticket | CacheRequest | None = None
 
     @property
@@ -66,13 +66,13 @@ class ModelCall:
     def begin(self) -> Served | None:
         """Learn the key; returns the answer where the process holds it."""
         with self._harmless():
-            return self._begun(self._fabric.sync.begin(self._asked()))
+            return None if self._is_asked else self._begun(self._fabric.sync.begin(self._asked()))
         return None
 
     async def abegin(self) -> Served | None:
         """As `begin`, without blocking the running loop."""
         with self._harmless():
-            return self._begun(await self._fabric.begin(self._asked()))
+            return None if self._is_asked else self._begun(await self._fabric.begin(self._asked()))
         return None
 
     def lookup(self) -> Served | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
@@ -13,9 +14,10 @@ from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._lookups import tell
 from cache_fabric.types import Hit
 
-__all__ = ["FailOpen", "Seam", "mark_of"]
+__all__ = ["FailOpen", "Seam", "asked_above", "asking", "mark_of"]
 
 _log = logging.getLogger("cache_fabric")
+_asking: ContextVar[CacheFabric | None] = ContextVar("cache_fabric_asking", default=None)
 
 
 def mark_of(hit: Hit) -> dict[str, Any]:
@@ -31,6 +33,25 @@ def mark_of(hit: Hit) -> dict[str, Any]:
     if hit.stale:
         mark["stale"] = True
     return mark
+
+
+@contextlib.contextmanager
+def asking(fabric: CacheFabric) -> Iterator[None]:
+    """Say that a fabric has been asked for what is called in this block.
+
+    A host inside (the global cache under a middleware) knows less of the call, the tenant for one:
+    it must not answer what the host around it has just refused.
+    """
+    token = _asking.set(fabric)
+    try:
+        yield
+    finally:
+        _asking.reset(token)
+
+
+def asked_above(fabric: CacheFabric) -> bool:
+    """Return whether a host around this call has asked the fabric and will tell it the answer."""
+    return _asking.get() is fabric
 
 
 class Seam:

@@ -15,7 +15,7 @@ from cache_fabric.langchain._answer import read_generations, to_answer
 from cache_fabric.langchain._lookups import tell
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._prompt import read_request
-from cache_fabric.langchain._seam import FailOpen, Seam, mark_of
+from cache_fabric.langchain._seam import FailOpen, Seam, asked_above, mark_of
 from cache_fabric.langchain._settings import read_settings
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.types import CacheRequest, Hit, LookupResult, Miss, Ticket
@@ -39,7 +39,8 @@ class FabricCache(BaseCache):
     as a bypass and logged once for its kind. LangChain streams never consult a cache, and its two
     strings do not name a tenant: give one here. They do not tell of a field that is changed after a
     model's first call either, nor of one that a copy of it has otherwise (``model_copy``): make a
-    new model, or use `cached`, which notices.
+    new model, or use `cached`, which notices. Under a `FabricMiddleware` of the same fabric it does
+    nothing.
 
     Args:
         fabric: Used as it is and never closed.
@@ -64,6 +65,8 @@ class FabricCache(BaseCache):
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return a list of generations, or ``None``: then the model is called."""
+        if asked_above(self._fabric):
+            return None
         with self._harmless(llm_string):
             request = self._request(prompt, llm_string)
             return self._served(request, self._fabric.sync.lookup(request))
@@ -71,6 +74,8 @@ class FabricCache(BaseCache):
 
     async def alookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """As `lookup`, without blocking the running loop."""
+        if asked_above(self._fabric):
+            return None
         with self._harmless(llm_string):
             request = self._request(prompt, llm_string)
             result = await self._fabric.lookup(request)
@@ -81,6 +86,8 @@ class FabricCache(BaseCache):
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Keep the answer, if it is complete; it can be looked up at once."""
+        if asked_above(self._fabric):
+            return
         with self._harmless(llm_string, counts_bypass=False):
             request = self._request(prompt, llm_string)
             answer = to_answer(return_val, request.kind)
@@ -88,6 +95,8 @@ class FabricCache(BaseCache):
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """As `update`, without blocking the running loop."""
+        if asked_above(self._fabric):
+            return
         with self._harmless(llm_string, counts_bypass=False):
             request = self._request(prompt, llm_string)
             answer = to_answer(return_val, request.kind)
