@@ -275,6 +275,19 @@ async def test_a_hit_of_the_middleware_for_a_tool_in_a_loop(tracked: Tracked) ->
     assert step["cache"]["outcome"] == "hit"
 
 
+async def test_the_hit_of_a_tool_has_no_price_and_hides_no_other(tracked: Tracked) -> None:
+    async def node(question: str, config: RunnableConfig) -> str:
+        tool = {"outcome": "hit", "kind": "tool", "name": "weather", "saved_cost": None}
+        for said in (MIDDLEWARE_HIT, tool):
+            await adispatch_custom_event("cache_fabric", said, config=config)
+        return "Paris."
+
+    config, run_id = tracked.config()
+    await RunnableLambda(node).ainvoke("capital?", config)
+    state = tracked.state(run_id)
+    assert (state["hits"], state["saved_cost"]) == (2, MIDDLEWARE_HIT["saved_cost"])
+
+
 def test_the_versions_of_contexts_that_were_used(make_chat: MakeChat, tracked: Tracked) -> None:
     one = {"key": "router:system", "version": 3, "behaviour": 2}
     two = {"key": "router:tools", "version": 1, "behaviour": 1}

@@ -99,6 +99,15 @@ def test_unserialisable_model_counts_by_all_its_fields() -> None:
     assert call(Local()) != call(Local(base_url="http://two"))
 
 
+def test_unserialisable_model_has_the_name_that_a_field_says() -> None:
+    class Local(GenericFakeChatModel):
+        messages: Any = None
+        model: str = "local-1"
+
+    assert read_call(Local(), CONVERSATION, None, {}).model == "local-1"
+    assert read_call(Local(), CONVERSATION, None, {"model": "local-2"}).model == "local-2"
+
+
 def test_unserialisable_model_with_an_object_is_not_cacheable() -> None:
     with pytest.raises(NotCacheable, match="model holds a value of class list_iterator"):
         call(GenericFakeChatModel(messages=iter([AIMessage("hi")])))

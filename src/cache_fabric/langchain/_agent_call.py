@@ -23,9 +23,10 @@ from cache_fabric.errors import NotCacheable
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._call import read_call
 from cache_fabric.langchain._hooks import desk_of
+from cache_fabric.langchain._lookups import foretold
 from cache_fabric.langchain._seam import asking
 from cache_fabric.options import CacheOptions
-from cache_fabric.types import CacheRequest
+from cache_fabric.types import CacheRequest, LookupResult
 
 __all__ = ["calling", "read_agent_call", "specs_of"]
 
@@ -74,13 +75,21 @@ def read_agent_call(
 
 
 @contextlib.contextmanager
-def calling(fabric: CacheFabric, marks: Mapping[str, Any]) -> Iterator[None]:
-    """Within it a model is called: hosts inside leave the fabric alone, runs carry the marks."""
+def calling(
+    fabric: CacheFabric, result: LookupResult | None, marks: Mapping[str, Any]
+) -> Iterator[None]:
+    """Within it a model is called: hosts inside leave the fabric alone, runs carry the marks.
+
+    Args:
+        fabric: Has been asked for the call.
+        result: What that came to, for the callbacks of the run.
+        marks: Metadata of the run.
+    """
     config = ensure_config()
     marked: RunnableConfig = {**config, "metadata": {**config.get("metadata", {}), **marks}}
     token = var_child_runnable_config.set(marked)
     try:
-        with asking(fabric):
+        with asking(fabric), foretold(result):
             yield
     finally:
         var_child_runnable_config.reset(token)

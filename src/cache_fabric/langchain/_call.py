@@ -20,7 +20,7 @@ from cache_fabric.call_form import kept
 from cache_fabric.chat_form import canonical
 from cache_fabric.errors import NotCacheable
 from cache_fabric.langchain._endpoint import endpoints
-from cache_fabric.langchain._settings import read_settings
+from cache_fabric.langchain._settings import named, read_settings
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.types import CacheRequest
 
@@ -59,11 +59,13 @@ def read_call(
     settings = read_settings(model._get_llm_string(stop=stop, **plain))
     if settings.refusal is not None:
         raise NotCacheable(settings.refusal)
+    fields = _unserialised(model)
+    params = {"langchain:fields": fields} if fields else {}
     return CacheRequest(
-        model=settings.model,
+        model=named(plain, fields) or settings.model,
         messages=canonical(map(message_node, messages)),
         tools=settings.tools,
-        params={**settings.params, **_unserialised(model), **endpoints(model)},
+        params={**settings.params, **params, **endpoints(model)},
         tenant=tenant,
         user=user,
         options=options,
@@ -96,7 +98,7 @@ def _unserialised(model: BaseChatModel) -> dict[str, Any]:
         return {}
     kind = type(model)
     fields = _plain(kept(_fields(model)), "model")
-    return {"langchain:fields": {"class": f"{kind.__module__}.{kind.__qualname__}", **fields}}
+    return {"class": f"{kind.__module__}.{kind.__qualname__}", **fields}
 
 
 def _fields(value: BaseModel) -> dict[str, Any]:

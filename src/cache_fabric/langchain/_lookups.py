@@ -6,13 +6,15 @@ the run that asks in a context variable; the cache, which LangChain calls in tha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from cache_fabric.types import Bypass, Hit, LookupResult
 
-__all__ = ["Asking", "asking", "tell"]
+__all__ = ["Asking", "asking", "foretold", "tell"]
 
 
 @dataclass(slots=True, eq=False)
@@ -29,9 +31,25 @@ class Asking:
 _asking: ContextVar[Asking | None] = ContextVar("cache_fabric_asking", default=None)
 
 
+_foretold: ContextVar[LookupResult | None] = ContextVar("cache_fabric_foretold", default=None)
+
+
 def asking(one: Asking | None) -> None:
     """Name the run that asks next; ``None`` where several ask at once and cannot be told apart."""
     _asking.set(one)
+    result = _foretold.get()
+    if result is not None:
+        tell(result)
+
+
+@contextmanager
+def foretold(result: LookupResult | None) -> Iterator[None]:
+    """Say what came of the lookup before the run that asks for it has begun: a middleware's."""
+    token = _foretold.set(result)
+    try:
+        yield
+    finally:
+        _foretold.reset(token)
 
 
 def tell(result: LookupResult) -> None:

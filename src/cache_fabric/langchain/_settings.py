@@ -20,7 +20,7 @@ from typing import Any
 from cache_fabric.call_form import kept, openai_params
 from cache_fabric.chat_form import holds_object
 
-__all__ = ["ModelSettings", "read_settings"]
+__all__ = ["ModelSettings", "named", "read_settings"]
 
 _MODEL_NAMES = (
     "model",
@@ -130,11 +130,19 @@ def _taken_tools(call: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(tools)
 
 
-def _model_name(call: Mapping[str, Any], constructor: Mapping[str, Any]) -> str:
-    for source in (call, constructor.get("kwargs", {})):
+def named(*sources: Mapping[str, Any]) -> str | None:
+    """Return the name of a model from the first of these settings that has one."""
+    for source in sources:
         for name in _MODEL_NAMES:
             if isinstance(source.get(name), str) and source[name]:
                 return str(source[name])
+    return None
+
+
+def _model_name(call: Mapping[str, Any], constructor: Mapping[str, Any]) -> str:
+    name = named(call, constructor.get("kwargs", {}))
+    if name is not None:
+        return name
     path = constructor.get("id")
     label = path[-1] if isinstance(path, list) and path else call.get("_type")
     return label if isinstance(label, str) else "unknown"

@@ -126,6 +126,7 @@ class Tally:
             self.misses += step.cache["outcome"] == "miss"
         if step.cache is not None and step.is_hit:
             self.hits += 1
+        if step.cache is not None and step.is_hit and step.kind == "model":  # tools have no price
             self.saved_tokens = _plus(self.saved_tokens, step.cache["saved_tokens"])
             self.saved = _plus(self.saved, _micros(step.cache["saved_cost"]))
 

@@ -157,6 +157,7 @@ class Tracker:
         if around is None or around.trace.said is said:
             return
         around.trace.said = said
+        _add_contexts(around.trace, said)
         kind: Kind = "tool" if said.get("kind") == "tool" else "model"
         model = events.model_of({}, said)
         name = events.name_of(model or kind, None, said.get("name"))
@@ -174,9 +175,7 @@ class Tracker:
 
     def _describe(self, run: Run, tags: Sequence[str], metadata: Mapping[str, Any]) -> None:
         trace, step = run.trace, run.step
-        for context in events.contexts_of(metadata):
-            if context not in trace.contexts and len(trace.contexts) < _MOST_CONTEXTS:
-                trace.contexts.append(context)
+        _add_contexts(trace, metadata)
         if run.is_root:
             trace.tags = list(dict.fromkeys([*self._tags, *events.own_tags(tags, ())]))
             trace.metadata = events.own_metadata(metadata, {}, trace.of_input)
@@ -195,6 +194,12 @@ class Tracker:
 
     def _hand_over(self, trace: Trace) -> None:
         self.fabric.track_soon(trace.id, trace.graph, trace.state(), tags=trace.tags)
+
+
+def _add_contexts(trace: Trace, said: Mapping[str, Any]) -> None:
+    for context in events.contexts_of(said):
+        if context not in trace.contexts and len(trace.contexts) < _MOST_CONTEXTS:
+            trace.contexts.append(context)
 
 
 def _step(kind: Kind, name: str, step_id: str, outer: Step | None) -> Step:

@@ -28,6 +28,9 @@ class Turn(Generic[R]):
         make: Makes the request; may raise.
         read: Makes the host's result of a kept payload and the mark of a hit; may raise.
         write: Makes an answer of the host's result; may raise.
+
+    Attributes:
+        result: What the lookup came to, ``None`` before it and where it was not possible.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Turn(Generic[R]):
         read: Callable[[Any, dict[str, Any]], R],
         write: Callable[[R], tuple[Answer, Usage | None]],
     ) -> None:
+        self.result: LookupResult | None = None
         self._mark: dict[str, Any] | None = None
         self._fabric = fabric
         self._seam = seam
@@ -90,13 +94,15 @@ class Turn(Generic[R]):
     def _looked_up(self) -> R | None:
         with self._harmless():
             self._request = self._make()
-            return self._served(self._fabric.sync.lookup(self._request))
+            self.result = self._fabric.sync.lookup(self._request)
+            return self._served(self.result)
         return None
 
     async def _alooked_up(self) -> R | None:
         with self._harmless():
             self._request = self._make()
-            return self._served(await self._fabric.lookup(self._request))
+            self.result = await self._fabric.lookup(self._request)
+            return self._served(self.result)
         return None
 
     def _keep(self, result: R) -> None:

@@ -143,11 +143,12 @@ class FabricMiddleware(AgentMiddleware[Any, Any, Any]):
         pinned = self._pinned_in(request)
         prompted = self._applied(request, self._read(request.runtime) if pinned is None else pinned)
 
+        turn = self._model_turn(prompted)
+
         def call() -> ModelResponse[Any]:
-            with calling(self._fabric, prompted.marks):
+            with calling(self._fabric, turn.result, prompted.marks):
                 return handler(prompted.request)
 
-        turn = self._model_turn(prompted)
         response = turn.through(call)
         tell_hit(turn.said_of_hit(kind="model", model=turn.model, **prompted.marks))
         return response
@@ -162,11 +163,12 @@ class FabricMiddleware(AgentMiddleware[Any, Any, Any]):
         read = await self._aread(request.runtime) if pinned is None else pinned
         prompted = self._applied(request, read)
 
+        turn = self._model_turn(prompted)
+
         async def call() -> ModelResponse[Any]:
-            with calling(self._fabric, prompted.marks):
+            with calling(self._fabric, turn.result, prompted.marks):
                 return await handler(prompted.request)
 
-        turn = self._model_turn(prompted)
         response = await turn.athrough(call)
         await atell_hit(turn.said_of_hit(kind="model", model=turn.model, **prompted.marks))
         return response
