@@ -37,11 +37,19 @@ def _vectors() -> list[Row]:
     return shared_vectors()
 
 
+def _langchain() -> list[Row]:
+    """Measure a warm hit through LangChain's surfaces against its own in-memory cache."""
+    from cache_fabric.bench.langchain import langchain_hits  # langchain
+
+    return langchain_hits()
+
+
 _BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "exact": exact_hits,
     "semantic": semantic_hits,
     "index": _index,
     "vectors": _vectors,
+    "langchain": _langchain,
     "contexts": context_reads,
     "publish": publish_to_seen,
 }
