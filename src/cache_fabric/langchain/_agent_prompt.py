@@ -23,7 +23,8 @@ from cache_fabric.template import variables as names_in
 
 __all__ = ["AgentPrompt", "Prompted", "Read", "Variables"]
 
-Variables = Mapping[str, Any] | Callable[[ModelRequest[Any]], Mapping[str, Any]] | None
+Variables = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]] | None
+"""By name; or a function of the ``ModelRequest``, whose class older LangChains cannot subscript."""
 _MARK = "cache_fabric_context"
 _log = logging.getLogger("cache_fabric")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Annotated, Any, Literal, NotRequired, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, get_args
 
 from langchain.agents.middleware.types import (
     AgentMiddleware,
@@ -12,9 +12,9 @@ from langchain.agents.middleware.types import (
     ModelRequest,
     ModelResponse,
     OmitFromSchema,
-    ToolCallRequest,
 )
 from langchain_core.messages import ToolMessage
+from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
@@ -44,7 +44,13 @@ __all__ = ["FabricMiddleware"]
 Pin = Literal["run", "live"]
 
 
-class FabricMiddleware(AgentMiddleware[Any, Any, Any]):
+if TYPE_CHECKING:
+    _Base = AgentMiddleware[Any, Any, Any]
+else:
+    _Base = AgentMiddleware  # older LangChains know fewer type parameters
+
+
+class FabricMiddleware(_Base):
     """Answers an agent's model calls, and declared tools, from a fabric; brings its prompt live.
 
     For ``create_agent(middleware=[...])``, sync and async. List it last: what comes after it
