@@ -135,6 +135,14 @@ def test_each_thing_that_is_sent_counts(
     assert len(seen.calls) == 2
 
 
+def test_a_message_under_a_name_that_no_key_knows_is_not_kept(exact: CacheFabric) -> None:
+    chat = agent_chat(lambda *_: says("Paris.").model_copy(update={"name": "somebody"}))
+    agent = make_agent(chat, FabricMiddleware(exact))
+    for _ in range(2):
+        assert agent.invoke(QUESTION)["messages"][-1].name == "somebody"
+    assert chat.calls == 2
+
+
 def test_the_definition_of_a_tool_counts(exact: CacheFabric) -> None:
     chat = agent_chat()
     for known in (weather, other_weather, weather):

@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration
 
 from cache_fabric.errors import CodecError, NotCacheable
-from cache_fabric.langchain._agent_call import specs_of
+from cache_fabric.langchain._agent_call import agent_name, specs_of
 from cache_fabric.langchain._answer import read_generations, to_answer
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.types import Answer, Usage
@@ -45,6 +45,8 @@ def to_agent_answer(
     answer, usage = to_answer(generations, "chat"), usage_of(generations)
     if answer.error is not None:
         return answer, usage
+    if message.name not in (None, agent_name()):
+        return dataclasses.replace(answer, error="a message under a name of its own"), usage
     try:
         replies = [_reply(message, reply) for reply in response.result[1:]]
         how = _how(response, response_format, message)

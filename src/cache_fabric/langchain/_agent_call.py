@@ -28,7 +28,7 @@ from cache_fabric.langchain._seam import asking
 from cache_fabric.options import CacheOptions
 from cache_fabric.types import CacheRequest, LookupResult
 
-__all__ = ["calling", "read_agent_call", "specs_of"]
+__all__ = ["agent_name", "calling", "read_agent_call", "specs_of"]
 
 
 def read_agent_call(
@@ -68,10 +68,16 @@ def read_agent_call(
         more["langchain:variables"] = dict(template[1])
     if request.response_format is not None:
         more["langchain:format"] = _format(request.response_format)
-    name = ensure_config().get("metadata", {}).get("lc_agent_name")
+    name = agent_name()
     if name is not None:  # the agent writes it into the message
         more["langchain:agent"] = name
     return dataclasses.replace(call, params={**call.params, **more}) if more else call
+
+
+def agent_name() -> str | None:
+    """Return the name of the agent that runs; older LangChains do not say it."""
+    name = ensure_config().get("metadata", {}).get("lc_agent_name")
+    return name if isinstance(name, str) else None
 
 
 @contextlib.contextmanager
