@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langchain.chat_models import init_chat_model
 
 from cache_fabric import Answer, CacheFabric, ExactOnly, create_cache_fabric
 from cache_fabric.errors import BackendUnavailable, ValidationError
@@ -88,8 +89,9 @@ async def test_fabric_closed_in_the_middle_of_a_stream(make_streaming: MakeStrea
 
 
 async def test_blocking_call_on_the_loop_that_the_fabric_adopted(
-    make_streaming: MakeStreaming,
+    make_streaming: MakeStreaming, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cache_fabric.langchain._streaming.time.sleep", pytest.fail)
     async with create_cache_fabric("memory", policy=ExactOnly()) as fabric:
         plain = make_streaming()
         chat = cached(plain, fabric, replay="natural")
@@ -166,12 +168,16 @@ def test_model_of_a_class_that_cannot_stream_still_cannot(
 
 
 def test_arguments_that_make_no_sense_are_named(
-    make_streaming: MakeStreaming, exact: CacheFabric
+    make_streaming: MakeStreaming, make_llm: Callable[..., Any], exact: CacheFabric
 ) -> None:
     chat: Any = make_streaming()
-    bound = chat.bind(stop=["x"])
-    with pytest.raises(ValidationError, match=r"model: .*wrap the model inside it"):
-        cached(bound, exact)
+    outers: list[Any] = [chat.bind(stop=["x"]), chat | str]
+    outers.append(init_chat_model(configurable_fields="any"))
+    for outer in outers:
+        with pytest.raises(ValidationError, match=r"model: .*wrap the chat model inside it"):
+            cached(outer, exact)
+    with pytest.raises(ValidationError, match=r"model: .*give it a FabricCache"):
+        cached(make_llm(), exact)
     with pytest.raises(ValidationError, match="model: expected a chat model, got str"):
         FabricChatModel("gpt-4o", exact)  # type: ignore[type-var]
     with pytest.raises(ValidationError, match="fabric: expected a CacheFabric"):

@@ -100,7 +100,7 @@ def test_follower_is_told_at_the_end_what_it_read(
     led = [first, *leading]
     followed += following
     assert [chunk.text for chunk in followed if chunk.text] == [c.text for c in led if c.text]
-    marks = [chunk.response_metadata["cache_fabric"] for chunk in followed[-2:-1]]
+    marks = [chunk.response_metadata["cache_fabric"] for chunk in followed[-1:]]
     assert [mark["tier"] for mark in marks] == ["flight"]
     assert merged(followed).usage_metadata == {
         **(merged(led).usage_metadata or {}),

@@ -17,6 +17,7 @@ from cache_fabric.instrumentation.events import Event, LookupEvent
 from cache_fabric.langchain import cached
 from langchain_host.streams import (
     SENTENCE,
+    await_until,
     calling,
     merged,
     sentence,
@@ -160,10 +161,8 @@ async def test_abandoned_stream_is_not_kept_in_a_loop(
     chat = cached(plain, exact)
     async for _ in chat.astream("capital?"):
         break
-    async with asyncio.timeout(5):
-        while not events or stores(events) != {"released": 1}:
-            gc.collect()
-            await asyncio.sleep(0)
+    gc.collect()
+    await await_until(lambda: stores(events) == {"released": 1})
     assert plain._script.closed == 1
     assert merged([c async for c in chat.astream("capital?")]).text == SENTENCE
     assert plain.calls == 2

@@ -93,11 +93,12 @@ def test_last_chunk_tells_how_it_ended() -> None:
 def test_raw_calls_do_not_count_twice() -> None:
     function = {"name": "look", "arguments": '{"at": 1}'}
     raw = [{"id": "call_0", "type": "function", "function": function}]
-    message = AIMessage("", additional_kwargs={"tool_calls": raw, "reasoning_content": "hm"})
-    hit = hit_of(message)
-    whole = merged(hit)
-    assert [call["args"] for call in whole.tool_calls] == [{"at": 1}]
-    assert whole.additional_kwargs == hit.message.additional_kwargs
+    for text in ("", "I look."):
+        extras = {"tool_calls": raw, "reasoning_content": "hm"}
+        hit = hit_of(AIMessage(text, additional_kwargs=extras))
+        whole = merged(hit)
+        assert [call["args"] for call in whole.tool_calls] == [{"at": 1}]
+        assert whole.additional_kwargs == hit.message.additional_kwargs
 
 
 def test_call_that_stands_in_a_block_comes_with_its_block() -> None:

@@ -86,8 +86,8 @@ def _forget_if_changed(model: BaseChatModel) -> None:
     LangChain writes it down once, and keeps that in the object and in its copies: without this a
     copy with another temperature would have the key, and the answers, of the model before.
     """
-    declared, state = type(model).model_fields, model.__dict__
-    told = repr([(name, value) for name, value in state.items() if name in declared])
+    state = model.__dict__
+    told = repr([state.get(name) for name in type(model).model_fields])
     if state.get(_TOLD) != told:
         state.pop("_serialized", None)
         state[_TOLD] = told
@@ -103,8 +103,8 @@ def _unserialised(model: BaseChatModel) -> dict[str, Any]:
 
 def _fields(value: BaseModel) -> dict[str, Any]:
     """Return the fields that are no secrets; what a model only caches is no field."""
-    declared = type(value).model_fields
-    fields = {name: field for name, field in value.__dict__.items() if name in declared}
+    state = value.__dict__
+    fields = {name: state[name] for name in type(value).model_fields if name in state}
     return {
         name: field
         for name, field in {**fields, **(value.model_extra or {})}.items()

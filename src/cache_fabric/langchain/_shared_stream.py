@@ -136,7 +136,10 @@ class Follower:
             return self._waiting()
         usage: Any = {**_FREE}
         message = AIMessageChunk(
-            content=self._empty, response_metadata={MARK: mark}, usage_metadata=usage
+            content=self._empty,
+            response_metadata={MARK: mark},
+            usage_metadata=usage,
+            chunk_position="last",
         )
         last = ChatGenerationChunk(message=message, generation_info={MARK: {**mark}})
         return [*self._waiting(), last]

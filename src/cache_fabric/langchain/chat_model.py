@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, BaseLLM
+from langchain_core.runnables import Runnable
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.fabric import CacheFabric
@@ -146,6 +147,8 @@ def _holder(base: type[BaseChatModel], terms: Terms) -> type:
 
 def _told(given: object) -> str:
     name = type(given).__name__
-    if hasattr(given, "invoke"):
-        return f"a {name}: wrap the model inside it, where it is made"
+    if isinstance(given, BaseLLM):
+        return f"the completion model {name}: give it a FabricCache as its cache"
+    if isinstance(given, Runnable):
+        return f"a {name}: wrap the chat model inside it, where it is made"
     return name
