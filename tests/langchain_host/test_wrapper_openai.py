@@ -85,7 +85,8 @@ def test_wrapping_again_changes_the_terms_and_nothing_else(
     again = cached(once, exact)
     assert type(again) is type(once)
     other = cached(once, exact, tenant="acme")
-    for model in (once, again, other, other):
+    same = cached(cached(other, exact, replay="natural"), exact)  # nobody loses its tenant
+    for model in (once, again, other, other, same):
         model.invoke("hi")
     assert len(upstream.calls) == 2
     assert type(other).__mro__.count(ChatOpenAI) == 1

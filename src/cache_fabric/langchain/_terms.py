@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -52,6 +53,13 @@ class Terms:
         if self.replay not in get_args(Replay):
             choices = " or ".join(get_args(Replay))
             raise ValidationError("replay", f"expected {choices}, got {self.replay!r:.40}")
+
+    def over(self, former: Terms) -> Terms:
+        """Return these terms, with the former ones for what was not given."""
+        usual = Terms(self.fabric)
+        mine = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        given = {n: value for n, value in mine.items() if value != getattr(usual, n)}
+        return dataclasses.replace(former, **given)
 
     def request(
         self,

@@ -55,11 +55,12 @@ def cached(
     not been wrapped, and that is counted as a bypass.
 
     Args:
-        model: Any chat model, wrapped or not; wrapped again for the same fabric, it has the new
-            terms only.
+        model: Any chat model, wrapped or not; wrapped again for the same fabric, it stays on its
+            terms where no other are given.
         fabric: Used as it is and never closed.
         tenant: Whose calls these are, or a function that names the tenant at each call, in its
-            context; answers are not shared between tenants. Without one, a run may name it:
+            context (each text is a class of its own, so many tenants want a function); answers are
+            not shared between tenants. Without one, a run may name it:
             ``config={"metadata": {"cache_fabric_tenant": ...}}``.
         user: The same for end users (``cache_fabric_user``), when answers must not be shared
             between them either.
@@ -74,16 +75,11 @@ def cached(
     if not isinstance(given, BaseChatModel):
         raise ValidationError("model", f"expected a chat model, got {_told(given)}")
     terms = Terms(fabric, tenant, user, options, replay)
-    base: type[BaseChatModel] = type(model)
     desk = desk_of(model)
-    if desk is not None and desk.terms.fabric is fabric:
-        base = desk.upstream.base
-        model = getattr(model, "bound", model) if isinstance(model, HeldChatModel) else model
-    limiter = model.rate_limiter
-    if limiter is not None and not isinstance(limiter, AfterLookup):
-        limiter = AfterLookup(limiter)
-    copy = model.model_copy(update={"cache": False, "rate_limiter": limiter})
-    return _wrapped(copy, base, terms)
+    if desk is None or desk.terms.fabric is not fabric:
+        return _wrapped(model, type(model), terms)
+    held = model.bound if isinstance(model, HeldChatModel) else model
+    return _wrapped(cast("M", held), desk.upstream.base, terms.over(desk.terms))
 
 
 class _ByTerms(type):
@@ -114,11 +110,15 @@ class FabricChatModel(metaclass=_ByTerms):
 
 
 def _wrapped(model: M, base: type[BaseChatModel], terms: Terms) -> M:
+    limiter = model.rate_limiter
+    if limiter is not None and not isinstance(limiter, AfterLookup):
+        limiter = AfterLookup(limiter)
+    copy = model.model_copy(update={"cache": False, "rate_limiter": limiter})
     try:
-        object.__setattr__(model, "__class__", _kind(base, terms, _subclass))
+        object.__setattr__(copy, "__class__", _kind(base, terms, _subclass))
     except Exception:  # noqa: BLE001 - a class may refuse a subclass by any error
-        return cast("M", holding(_kind(base, terms, _holder), model))
-    return model
+        return cast("M", holding(_kind(base, terms, _holder), copy))
+    return copy
 
 
 def _kind(base: type[BaseChatModel], terms: Terms, make: Callable[..., type]) -> type:
