@@ -16,6 +16,7 @@ from cache_fabric.instrumentation.events import Event, LookupEvent
 from cache_fabric.langchain import FabricChatModel, cached
 from cache_fabric.langchain._call import read_call
 from cache_fabric.stores.memory import MemoryStore
+from langchain_host.streams import text_of
 
 if TYPE_CHECKING:
     from langchain_host.conftest import CountingChat, StreamingChat
@@ -144,6 +145,41 @@ def test_foreign_payload_is_a_miss_and_is_replaced(
     assert plain.calls == 2
     reasons = [e.reason for e in events if isinstance(e, LookupEvent)]
     assert reasons.count("host error: CodecError") == 2
+
+
+def test_answer_that_cannot_be_replayed_is_asked_for_again(
+    make_streaming: MakeStreaming,
+    exact: CacheFabric,
+    events: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = make_streaming()
+    chat = cached(plain, exact)
+    chat.invoke("capital?")
+
+    def broken(_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("cache_fabric.langchain._model_call.replayed", broken)
+    assert "".join(chunk.text for chunk in chat.stream("capital?")) == "Paris."
+    assert plain.calls == 2
+    assert [e.reason for e in events if isinstance(e, LookupEvent)][-1].endswith("DivisionError")
+
+
+async def test_chunks_that_cannot_be_copied_are_passed_on(
+    make_streaming: MakeStreaming, exact: CacheFabric
+) -> None:
+    class Uncopied:
+        def __deepcopy__(self, _: Any) -> Any:
+            raise TypeError("cannot be copied")
+
+    plain = make_streaming(finish={"finish_reason": "stop", "raw": Uncopied()})
+    chat = cached(plain, exact)
+    leading, following = chat.stream("capital?"), chat.stream("capital?")
+    first = [next(leading), next(following)]
+    assert text_of([first[0], *leading]) == text_of([first[1], *following]) == "Paris."
+    assert "".join([chunk.text async for chunk in chat.astream("capital?")]) == "Paris."
+    assert plain.calls == 1
 
 
 def test_request_without_a_stable_key_is_a_counted_bypass(

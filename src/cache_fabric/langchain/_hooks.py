@@ -66,7 +66,8 @@ class Desk:
             metadata = run_metadata(run_manager)
             return self.terms.request(plain, messages, stop, arguments, metadata)
 
-        return ModelCall(self.terms.fabric, self._seam, request, plain.output_version)
+        version = plain.output_version
+        return ModelCall(self.terms.fabric, self._seam, request, version, streams=streams)
 
 
 def desk_of(model: object) -> Desk | None:

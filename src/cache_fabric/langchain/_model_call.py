@@ -12,11 +12,12 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from cache_fabric.errors import CodecError, NotCacheable
+from cache_fabric.errors import NotCacheable
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._answer import read_generations, to_answer
 from cache_fabric.langchain._lookups import tell
 from cache_fabric.langchain._outcome import usage_of
+from cache_fabric.langchain._replay import replayed
 from cache_fabric.langchain._seam import FailOpen, Seam, asked_above, mark_of
 from cache_fabric.langchain._whole import whole_result, whole_stream
 from cache_fabric.types import Answer, Bypass, CacheRequest, Hit, LookupResult, Miss, Ticket
@@ -26,9 +27,16 @@ __all__ = ["ModelCall", "Served"]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A kept answer in LangChain's words; ``latency`` is what the model took for it, in seconds."""
+    """A kept answer in LangChain's words.
+
+    Attributes:
+        generations: For a plain call.
+        chunks: The same for a stream, empty for a plain call.
+        latency: What the model took for it, in seconds, ``None`` if that is not known.
+    """
 
     generations: list[ChatGeneration]
+    chunks: list[ChatGenerationChunk]
     latency: float | None
 
 
@@ -40,6 +48,7 @@ class ModelCall:
         seam: Reports what goes wrong.
         request: Makes the request; may raise.
         output_version: Of the model, for the form in which its answer is kept.
+        streams: Whether a kept answer is wanted as a stream.
     """
 
     def __init__(
@@ -48,11 +57,14 @@ class ModelCall:
         seam: Seam,
         request: Callable[[], CacheRequest],
         output_version: str | None,
+        *,
+        streams: bool,
     ) -> None:
         self._fabric = fabric
         self._seam = seam
         self._make = request
         self._output_version = output_version
+        self._streams = streams
         self._request: CacheRequest | None = None
         self._ticket: Ticket | None = None
         self._is_asked = asked_above(fabric)  # by a host that knows more of this call
@@ -176,11 +188,12 @@ class ModelCall:
         entry = result.entry
         try:
             generations = read_generations(entry.payload, "chat", mark_of(result))
-        except CodecError:
+            chats = [_free(g) for g in generations if isinstance(g, ChatGeneration)]
+            chunks = replayed(chats[0]) if self._streams else []
+        except Exception:
             self._open = self._request  # what the model says now takes its place
             raise
-        chats = [g for g in generations if isinstance(g, ChatGeneration)]
-        return Served([_free(chat) for chat in chats], entry.latency)
+        return Served(chats, chunks, entry.latency)
 
     def _harmless(self, *, counts_bypass: bool = True) -> FailOpen:
         return self._seam.harmless(self._model, counts_bypass=counts_bypass)

@@ -65,7 +65,7 @@ class Leader:
 
     def take(self, chunk: ChatGenerationChunk) -> list[ChatGenerationChunk]:
         """Return what to pass on."""
-        return [chunk.model_copy(deep=True)]
+        return [_private(chunk)]
 
     def rest(self, live: SharedStream) -> list[ChatGenerationChunk] | None:
         """Return what is left to pass on; ``None`` if an expired answer stands in; may raise."""
@@ -111,7 +111,7 @@ class Follower:
 
     def take(self, chunk: ChatGenerationChunk) -> list[ChatGenerationChunk]:
         """Return what to pass on; chunks that say nothing wait for one that does."""
-        own = self._own(chunk.model_copy(deep=True))
+        own = self._own(chunk)
         if not self._begun:
             if not _says_something(own):
                 self._held.append(own)
@@ -149,6 +149,7 @@ class Follower:
         return held
 
     def _own(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+        chunk = _private(chunk)
         message = chunk.message
         if not isinstance(message, AIMessageChunk):
             return chunk
@@ -167,6 +168,14 @@ class Follower:
 
 class _NotShared(Exception):
     pass
+
+
+def _private(chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+    """Return a copy that shares nothing, or as little as the chunk allows."""
+    try:
+        return chunk.model_copy(deep=True)
+    except Exception:  # noqa: BLE001 - a provider's own objects may be in it, and copy as they like
+        return chunk.model_copy(update={"message": chunk.message.model_copy()})
 
 
 def _says_something(chunk: ChatGenerationChunk) -> bool:

@@ -16,7 +16,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from cache_fabric.langchain._live_astream import LiveAsyncStream, LiveAsyncStreams
 from cache_fabric.langchain._live_stream import LiveStream, LiveStreams
 from cache_fabric.langchain._model_call import ModelCall, Served
-from cache_fabric.langchain._replay import pause_of, replayed
+from cache_fabric.langchain._replay import pause_of
 from cache_fabric.langchain._shared_stream import Follower, Leader
 
 __all__ = ["Streaming"]
@@ -87,22 +87,21 @@ class Streaming:
             yield chunk
 
     def _replay(self, served: Served) -> Generator[Chunk]:
-        chunks, pause = self._replayed(served)
-        for chunk in chunks:
+        pause = self._pause(served)
+        for chunk in served.chunks:
             yield chunk
             if pause and not _in_loop():  # the loop may be the one that everybody waits for
                 time.sleep(pause)
 
     async def _areplay(self, served: Served) -> AsyncGenerator[Chunk]:
-        chunks, pause = self._replayed(served)
-        for chunk in chunks:
+        pause = self._pause(served)
+        for chunk in served.chunks:
             yield chunk
             if pause:
                 await asyncio.sleep(pause)
 
-    def _replayed(self, served: Served) -> tuple[list[Chunk], float]:
-        chunks = replayed(served.generations[0])
-        return chunks, pause_of(served.latency, len(chunks)) if self._natural else 0.0
+    def _pause(self, served: Served) -> float:
+        return pause_of(served.latency, len(served.chunks)) if self._natural else 0.0
 
 
 def _led(live: LiveStream, call: ModelCall, upstream: Callable[[], Chunks]) -> Served | None:
