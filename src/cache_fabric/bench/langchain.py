@@ -61,8 +61,8 @@ class InstantModel(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         words = _ANSWER.split(" ")
         for word in words:
-            yield ChatGenerationChunk(message=AIMessageChunk(f"{word} "))
-        last = AIMessageChunk("", response_metadata={"finish_reason": "stop"})
+            yield ChatGenerationChunk(message=AIMessageChunk(content=f"{word} "))
+        last = AIMessageChunk(content="", response_metadata={"finish_reason": "stop"})
         yield ChatGenerationChunk(message=last)
 
 
