@@ -130,6 +130,7 @@ def test_texts_and_empty_lists_of_a_stream_are_one_text() -> None:
     parts: list[Any] = ["To ", "be.", []]
     chunks = [ChatGenerationChunk(message=AIMessageChunk(content=part)) for part in parts]
     chunks[1].generation_info = {"finish_reason": "stop"}
+    chunks[2].message.response_metadata["output_version"] = "v1"
     (kept,) = whole_stream(chunks, "v1")
     assert kept.message.content == [{"type": "text", "text": "To be."}]
     assert chunks[0].message.content == "To "

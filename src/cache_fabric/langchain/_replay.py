@@ -41,6 +41,8 @@ def replayed(generation: ChatGeneration) -> list[ChatGenerationChunk]:
     raw = extras.pop(_RAW_CALLS, None)
     metadata = message.response_metadata
     shared = {name: metadata[name] for name in _ON_EVERY_CHUNK if name in metadata}
+    if isinstance(message.content, str):
+        shared.pop("output_version", None)  # it would make blocks of letters
     chunks = []
     for part in parts:
         if raw is not None and part.get("tool_call_chunks"):

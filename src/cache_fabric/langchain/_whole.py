@@ -67,6 +67,11 @@ def _whole(
 def _in_blocks(message: BaseMessage) -> BaseMessage:
     if not isinstance(message, AIMessage):
         return message
-    metadata = {**message.response_metadata, "output_version": "v1"}
+    metadata = {**message.response_metadata}
+    if isinstance(message.content, str):
+        # A part of a stream may have said that these are blocks already.
+        metadata.pop("output_version", None)
+        message = message.model_copy(update={"response_metadata": metadata})
     blocks = message.content_blocks
+    metadata["output_version"] = "v1"
     return message.model_copy(update={"content": blocks, "response_metadata": metadata})
