@@ -90,4 +90,6 @@ def _run(model: Any, callbacks: Any, metadata: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        _RUN.reset(token)
+        # A generator that its loop closes ends in another context, where there is nothing to undo.
+        with contextlib.suppress(ValueError):
+            _RUN.reset(token)
