@@ -203,7 +203,7 @@ async def test_agents_that_ask_the_same_at_once_make_one_call(exact: CacheFabric
     assert chat.calls == 1
 
 
-async def test_a_cancelled_agent_hands_over(exact: CacheFabric) -> None:
+async def test_a_cancelled_agent_hands_over(exact: CacheFabric, events: list[Event]) -> None:
     gates = [threading.Event(), threading.Event()]
     gates[1].set()
 
@@ -220,5 +220,6 @@ async def test_a_cancelled_agent_hands_over(exact: CacheFabric) -> None:
     leader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leader
+    assert [e.outcome for e in events if isinstance(e, StoreEvent)] == ["released"]
     assert (await follower)["messages"][-1].content == "answer 2"
     gates[0].set()

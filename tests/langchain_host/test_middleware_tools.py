@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -322,6 +323,26 @@ def test_an_interrupt_is_the_agents_and_keeps_nothing(exact: CacheFabric) -> Non
         thread: Any = {"configurable": {"thread_id": "1"}}
         assert "__interrupt__" in agent.invoke(QUESTION, thread)
         assert results(agent.invoke(Command(resume=answer), thread)) == [answer]
+
+
+def test_no_expired_result_stands_in_for_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = FabricConfig(ttl=60, ttl_jitter=0, stale_if_error=3600, exact_timeout=30)
+    fabric = create_cache_fabric("memory", policy=ExactOnly(), config=config)
+    real, later = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + later[0])
+
+    @tool
+    def look_up(city: str) -> str:
+        """Look the weather up."""
+        return str(interrupt("which Oslo?")) if later[0] else "Sunny."
+
+    chat = agent_chat(calls_once(("look_up", {"city": "Oslo"})))
+    saver = InMemorySaver()
+    agent = make_agent(chat, fabric, [look_up], ["look_up"], checkpointer=saver)
+    assert results(agent.invoke(QUESTION, {"configurable": {"thread_id": "1"}})) == ["Sunny."]
+    later[0] = 600.0
+    assert "__interrupt__" in agent.invoke(QUESTION, {"configurable": {"thread_id": "2"}})
+    fabric.sync.close()
 
 
 # What a tool sees

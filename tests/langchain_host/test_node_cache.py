@@ -21,7 +21,7 @@ from langgraph.types import CachePolicy
 from pydantic import BaseModel
 
 from cache_fabric import CacheFabric, FabricConfig, create_cache_fabric
-from cache_fabric.errors import BackendUnavailable
+from cache_fabric.errors import BackendUnavailable, ConfigurationError
 from cache_fabric.instrumentation.events import Event, LookupEvent
 from cache_fabric.langchain import FabricNodeCache, message_key
 from cache_fabric.stores.memory import MemoryStore
@@ -330,6 +330,21 @@ def test_a_class_that_has_changed_is_a_miss(
     Changed.__module__, Changed.__name__ = Plan.__module__, Plan.__name__
     monkeypatch.setattr(sys.modules[Plan.__module__], "Plan", Changed)
     assert cache.get([(NS, "k")]) == {}
+
+
+def test_an_old_langgraph_is_told_apart(
+    patient: CacheFabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Old:
+        """As before langgraph-checkpoint 4.0.1: it revives whatever class is named."""
+
+        def __init__(self, *, pickle_fallback: bool = False) -> None:
+            pass
+
+    monkeypatch.setattr("cache_fabric.langchain.node_cache.JsonPlusSerializer", Old)
+    with pytest.raises(ConfigurationError, match="serde"):
+        FabricNodeCache(patient)
+    assert FabricNodeCache(patient, serde=JsonPlusSerializer()).get([]) == {}
 
 
 def test_pickle_is_neither_written_nor_read(patient: CacheFabric) -> None:

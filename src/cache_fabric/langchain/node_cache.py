@@ -10,7 +10,7 @@ from langgraph.cache.base import BaseCache, FullKey, Namespace
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from cache_fabric.errors import NotCacheable
+from cache_fabric.errors import ConfigurationError, NotCacheable
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._node_writes import freshened, tied_to_its_run
 from cache_fabric.langchain._seam import FailOpen, Seam
@@ -41,6 +41,9 @@ class FabricNodeCache(BaseCache[Any]):
             that it knows to be safe; results of other classes, if they do not come back as they
             were, are a miss. Name such classes in
             ``JsonPlusSerializer(allowed_msgpack_modules=[...])``.
+
+    Raises:
+        ConfigurationError: LangGraph is too old to have such a serializer.
     """
 
     def __init__(
@@ -50,8 +53,7 @@ class FabricNodeCache(BaseCache[Any]):
         tenant: str | None = None,
         serde: SerializerProtocol | None = None,
     ) -> None:
-        strict = JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None)
-        super().__init__(serde=serde or strict)
+        super().__init__(serde=serde or _strict())
         self._fabric = fabric
         self._tenant = tenant
         self._seam = Seam(fabric)
@@ -149,3 +151,13 @@ class FabricNodeCache(BaseCache[Any]):
 
     def _harmless(self) -> FailOpen:
         return self._seam.harmless(lambda: _KIND)
+
+
+def _strict() -> SerializerProtocol:
+    try:
+        return JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None)
+    except TypeError:
+        raise ConfigurationError(
+            "serde: expected langgraph-checkpoint 4.0.1 or newer, whose serializer revives known "
+            "classes only, or a serializer of your own"
+        ) from None
