@@ -117,7 +117,7 @@ def _generate(
         if served is None:
             raise
         return ChatResult(generations=served.generations)
-    call.keep(result)
+    call.keep_result(result)
     return result
 
 
@@ -141,7 +141,7 @@ async def _agenerate(
         if served is None:
             raise
         return ChatResult(generations=served.generations)
-    call.keep(result)
+    call.keep_result(result)
     return result
 
 

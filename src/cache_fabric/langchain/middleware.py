@@ -23,6 +23,7 @@ from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._agent_answer import read_response, to_agent_answer
 from cache_fabric.langchain._agent_call import calling, read_agent_call
 from cache_fabric.langchain._agent_prompt import AgentPrompt, Prompted, Read, Variables
+from cache_fabric.langchain._agent_turn import AgentTurn
 from cache_fabric.langchain._hit_event import atell_hit, tell_hit
 from cache_fabric.langchain._seam import Seam
 from cache_fabric.langchain._tool_call import (
@@ -33,7 +34,6 @@ from cache_fabric.langchain._tool_call import (
     sees_more,
     to_tool_answer,
 )
-from cache_fabric.langchain._turn import Turn
 from cache_fabric.langchain._whose import Whose, check_whose, named_by
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.types import CacheRequest
@@ -205,7 +205,7 @@ class FabricMiddleware(_Base):
         await atell_hit(turn.said_of_hit(kind="tool", name=request.tool_call["name"]))
         return result
 
-    def _model_turn(self, prompted: Prompted) -> Turn[ModelResponse[Any]]:
+    def _model_turn(self, prompted: Prompted) -> AgentTurn[ModelResponse[Any]]:
         request = prompted.request
 
         def make() -> CacheRequest:
@@ -219,7 +219,7 @@ class FabricMiddleware(_Base):
             )
 
         schema, repeatable = request.response_format, self._repeatable.among(request.tools)
-        return Turn(
+        return AgentTurn(
             self._fabric,
             self._seam,
             make=make,
@@ -227,7 +227,7 @@ class FabricMiddleware(_Base):
             write=lambda response: to_agent_answer(response, schema, repeatable),
         )
 
-    def _tool_turn(self, request: ToolCallRequest) -> Turn[ToolMessage | Command[Any]]:
+    def _tool_turn(self, request: ToolCallRequest) -> AgentTurn[ToolMessage | Command[Any]]:
         def make() -> CacheRequest:
             tool = request.tool
             assert tool is not None
@@ -238,7 +238,7 @@ class FabricMiddleware(_Base):
             options = self._tool_options
             return read_tool_call(request, tool, sees, tenant=tenant, user=user, options=options)
 
-        return Turn(
+        return AgentTurn(
             self._fabric,
             self._seam,
             make=make,
