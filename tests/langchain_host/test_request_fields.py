@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
-from pydantic import create_model
+from pydantic import SecretStr, create_model
 
 from cache_fabric import CacheFabric, FabricConfig, Threshold, create_cache_fabric
 from cache_fabric.langchain import FabricCache, cached
@@ -28,6 +28,8 @@ from langchain_host.asks import (
     model,
     schema,
 )
+
+KEY = SecretStr("sk-1")
 
 
 @pytest.fixture(scope="module")
@@ -130,4 +132,24 @@ def test_a_class_of_the_same_name_with_other_fields_is_another_request(
     for kind in (old, new, old, new):
         answer = chat.with_structured_output(kind, method=method).invoke("How many pans?")
         assert type(answer) is kind
+    assert len(upstream.calls) == 2
+
+
+@pytest.mark.parametrize("way", ["cache", "wrapper"])
+def test_an_address_of_the_environment_is_the_same_address_as_a_named_one(
+    lax: CacheFabric, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    def asked(**fields: Any) -> None:
+        if way == "cache":
+            chat = ChatOpenAI(model="gpt-4o", api_key=KEY, cache=FabricCache(lax), **fields)
+        else:
+            chat = cached(ChatOpenAI(model="gpt-4o", api_key=KEY, **fields), lax)
+        chat.invoke("capital?")
+
+    monkeypatch.setenv("OPENAI_BASE_URL", upstream.url)
+    asked()
+    asked(base_url=upstream.url)
+    assert len(upstream.calls) == 1
+    monkeypatch.setenv("OPENAI_BASE_URL", upstream.url.replace("127.0.0.1", "localhost"))
+    asked()
     assert len(upstream.calls) == 2

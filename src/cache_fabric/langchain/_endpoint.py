@@ -6,14 +6,15 @@ it another address that the client never hears of. LangChain writes down fields 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
 from cache_fabric.call_form import kept
 
-__all__ = ["endpoints"]
+__all__ = ["address_of_process", "endpoints"]
 
 _CLIENTS = ("root_client", "root_async_client", "client", "async_client")
 _USUAL = "https://api.openai.com/v1"  # an answer from there has the key that `FabricCache` gives it
@@ -26,7 +27,25 @@ def endpoints(model: BaseChatModel) -> dict[str, Any]:
         unsaid = _unsaid(model.__dict__, client)
         if unsaid and unsaid not in told:
             told.append(unsaid)
+    if len(told) == 1 and told[0].keys() == {"base_url"}:
+        return {"api_base": told[0]["base_url"]}
     return {"langchain:endpoints": told} if told else {}
+
+
+def address_of_process(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return as a parameter where this process sends OpenAI's calls that name no address.
+
+    For LangChain's cache, which never sees a client: two processes may share a store, but not this
+    variable.
+
+    Args:
+        params: Of a request, without what the environment says.
+    """
+    built = params.get("langchain:constructor", {})
+    is_openai = params.get("provider") == "openai" or "openai" in (built.get("class") or ())
+    named = "api_base" in params or "openai_api_base" in built
+    address = os.environ.get("OPENAI_BASE_URL")
+    return {"api_base": address.rstrip("/")} if is_openai and not named and address else {}
 
 
 def _clients(model: BaseChatModel) -> Iterator[Any]:

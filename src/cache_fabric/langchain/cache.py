@@ -12,6 +12,7 @@ from langchain_core.outputs import Generation
 
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._answer import read_generations, to_answer
+from cache_fabric.langchain._endpoint import address_of_process
 from cache_fabric.langchain._lookups import tell
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._prompt import read_request
@@ -38,9 +39,9 @@ class FabricCache(BaseCache):
     No fault, of a backend or of this class, reaches the model call: it becomes a miss, is counted
     as a bypass and logged once for its kind. LangChain streams never consult a cache, and its two
     strings do not name a tenant: give one here. They do not tell of a field that is changed after a
-    model's first call either, nor of one that a copy of it has otherwise (``model_copy``): make a
-    new model, or use `cached`, which notices. Under a `FabricMiddleware` of the same fabric it does
-    nothing.
+    model's first call either, nor of one that a copy of it has otherwise (``model_copy``), nor of a
+    ``client=`` of one's own: make a new model, or use `cached`, which notices. Under a
+    `FabricMiddleware` of the same fabric it does nothing.
 
     Args:
         fabric: Used as it is and never closed.
@@ -133,7 +134,8 @@ class FabricCache(BaseCache):
             user=self._user,
             max_characters=_CHARACTERS_PER_BYTE * self._fabric.config.max_request_bytes,
         )
-        return dataclasses.replace(request, options=self._options)
+        params = {**request.params, **address_of_process(request.params)}
+        return dataclasses.replace(request, params=params, options=self._options)
 
     @staticmethod
     def _served(request: CacheRequest, result: LookupResult) -> list[Generation] | None:
