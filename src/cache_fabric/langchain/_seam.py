@@ -1,38 +1,20 @@
-"""What every host of LangChain shares: where it fails open, and the mark of a hit."""
+"""Where the hosts of LangChain fail open, and which of them has asked for a call."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import ContextVar
-from types import TracebackType
-from typing import Any
 
-from cache_fabric.errors import NotCacheable
+from cache_fabric import seam
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._lookups import tell
-from cache_fabric.types import Hit
+from cache_fabric.seam import FailOpen, mark_of
+from cache_fabric.types import Bypass
 
 __all__ = ["FailOpen", "Seam", "asked_above", "asking", "mark_of"]
 
-_log = logging.getLogger("cache_fabric")
 _asking: ContextVar[CacheFabric | None] = ContextVar("cache_fabric_asking", default=None)
-
-
-def mark_of(hit: Hit) -> dict[str, Any]:
-    """Return where a hit came from: plain data for ``generation_info`` and response metadata."""
-    entry = hit.entry
-    mark = {
-        "tier": hit.tier,
-        "similarity": hit.similarity,
-        "entry_id": entry.id,
-        "age": entry.age(),
-        "saved_cost": None if entry.cost_micros is None else entry.cost_micros / 1e6,
-    }
-    if hit.stale:
-        mark["stale"] = True
-    return mark
 
 
 @contextlib.contextmanager
@@ -54,65 +36,8 @@ def asked_above(fabric: CacheFabric) -> bool:
     return _asking.get() is fabric
 
 
-class Seam:
-    """Lets no fault of ours through: it is counted as a bypass, and logged once for its kind.
+class Seam(seam.Seam):
+    """Tells the run that asks of a bypass, too."""
 
-    Args:
-        fabric: Counts.
-    """
-
-    def __init__(self, fabric: CacheFabric) -> None:
-        self._fabric = fabric
-        self._told: set[str] = set()
-
-    def harmless(self, model: Callable[[], str], *, counts_bypass: bool = True) -> FailOpen:
-        """Return the context in which an error is reported and goes no further.
-
-        Args:
-            model: Names the model, for the count; may fail.
-            counts_bypass: Whether a request that cannot be cached is counted; its second half
-                (the update after the lookup) is the same call.
-        """
-
-        def report(error: Exception) -> None:
-            if not isinstance(error, NotCacheable):
-                self._tell_once(type(error).__name__)
-                self._count(model, f"host error: {type(error).__name__}")
-            elif counts_bypass:
-                self._count(model, error.reason)
-
-        return FailOpen(report)
-
-    def _count(self, model: Callable[[], str], reason: str) -> None:
-        name = "unknown"
-        with contextlib.suppress(Exception):
-            name = model()
-        with contextlib.suppress(Exception):
-            tell(self._fabric.bypass(name, reason))
-
-    def _tell_once(self, kind: str) -> None:
-        if kind not in self._told:
-            self._told.add(kind)
-            # The message of the error may hold a prompt; its kind cannot.
-            _log.warning("a model call goes on without the cache: %s", kind)
-
-
-class FailOpen:
-    """A ``with`` block out of which no ``Exception`` comes: it is reported instead."""
-
-    def __init__(self, report: Callable[[Exception], None]) -> None:
-        self._report = report
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        self._report(error)
-        return True
+    def _counted(self, bypass: Bypass) -> None:
+        tell(bypass)
