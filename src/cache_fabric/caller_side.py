@@ -22,7 +22,7 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.decisions import Decisions
 from cache_fabric.engine import Engine
 from cache_fabric.errors import NotCacheable
-from cache_fabric.freshness import expiry, is_within, must_bypass, ttl_of
+from cache_fabric.freshness import expiry, is_within, is_young, must_bypass, ttl_of
 from cache_fabric.instrumentation.events import Event, EventHook, LookupEvent, StoreEvent, event_of
 from cache_fabric.keys import derive
 from cache_fabric.live_contexts import LiveContexts
@@ -107,9 +107,15 @@ class CallerSide:
             return self.bypass(str(getattr(request, "model", "")), reason, started)
         ticket = Ticket(keys, request, _caller(), started, id=self._next_id())
         entry = None if request.options.refresh else self._hot(keys)
-        if entry is None:
+        if entry is None or not is_young(entry, request.options, time.time()):
             return ticket
         return self.end(ticket, Hit(entry=entry, tier="hot"))
+
+    def judge_age(self, ticket: Ticket, result: Hit | Miss) -> Hit | Miss:
+        """Return a miss in place of a hit that is older than its request allows."""
+        if isinstance(result, Miss) or is_young(result.entry, ticket.request.options, time.time()):
+            return result
+        return Miss(ticket=ticket, reason="older than asked for")
 
     def end(self, ticket: Ticket, result: R) -> R:
         """Stamp the result with its time, tell the hooks, and return it."""

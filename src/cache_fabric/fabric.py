@@ -115,7 +115,7 @@ class CacheFabric(AnswerMethods, ContextMethods, PromptMethods, ValueMethods):
         except BaseException:
             life.abandon(begun)
             raise
-        return life.caller_side.end(begun, result)
+        return life.caller_side.end(begun, life.caller_side.judge_age(begun, result))
 
     async def store(
         self,

@@ -15,7 +15,7 @@ from cache_fabric.options import CacheOptions
 from cache_fabric.types import CacheEntry
 from cache_fabric.volatile import is_volatile
 
-__all__ = ["expiry", "is_fresh", "is_within", "longest_window", "must_bypass", "ttl_of"]
+__all__ = ["expiry", "is_fresh", "is_within", "is_young", "longest_window", "must_bypass", "ttl_of"]
 
 
 def ttl_of(question: str | None, options: CacheOptions, config: FabricConfig) -> float | None:
@@ -56,6 +56,11 @@ def is_fresh(entry: CacheEntry, now: float) -> bool:
 def is_within(entry: CacheEntry, window: float, now: float) -> bool:
     """Return whether an entry is fresh or expired less than ``window`` seconds ago."""
     return entry.expires is None or now < entry.expires + window
+
+
+def is_young(entry: CacheEntry, options: CacheOptions, now: float) -> bool:
+    """Return whether an entry is younger than a request asks for."""
+    return options.max_age is None or entry.age(now) < options.max_age
 
 
 def longest_window(config: FabricConfig) -> float:

@@ -23,6 +23,7 @@ class CacheOptions:
             ``FabricConfig.ttl`` and above the rule for volatile questions.
         no_store: The request bypasses the cache: nothing is looked up, nothing is kept.
         refresh: Nothing is looked up; the model's answer replaces the kept one.
+        max_age: Seconds; a kept answer of that age or more is no answer to this request.
         policy: A `Policy` that judges the neighbors of this request in place of the fabric's.
         tags: Kept with the answer, for ``invalidate(tag=...)``; at most 64.
 
@@ -33,11 +34,13 @@ class CacheOptions:
     ttl: float | None = None
     no_store: bool = False
     refresh: bool = False
+    max_age: float | None = None
     policy: Any = None
     tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ttl", check_ttl(self.ttl))
+        object.__setattr__(self, "max_age", check_ttl(self.max_age, "max_age"))
         for name in ("no_store", "refresh"):
             value = getattr(self, name)
             if not isinstance(value, bool):

@@ -52,7 +52,7 @@ class SyncCacheFabric(SyncContextMethods):
         except BaseException:
             life.abandon(begun)
             raise
-        return life.caller_side.end(begun, result)
+        return life.caller_side.end(begun, life.caller_side.judge_age(begun, result))
 
     def store(
         self,
