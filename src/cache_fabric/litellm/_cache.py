@@ -1,0 +1,96 @@
+"""``litellm.Cache`` whose answers come from a fabric.
+
+The seam is the public class and the methods that LiteLLM calls on ``litellm.cache``: they see the
+arguments of a call in both colours. No entry goes through a backend of LiteLLM's, and none of its
+keys is used: one names its call and nothing else, so that it tells nothing where it is shown.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from litellm.caching.base_cache import BaseCache
+from litellm.caching.caching import Cache
+
+from cache_fabric.litellm._desk import Desk
+
+__all__ = ["FabricCache"]
+
+_CALL_TYPES: list[Any] = [
+    *("completion", "acompletion", "text_completion", "atext_completion"),
+    *("responses", "aresponses"),
+]
+
+
+class FabricCache(Cache):
+    """What `enable` puts in the place of ``litellm.cache``.
+
+    Args:
+        desk: Looks up and keeps.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(supported_call_types=[*_CALL_TYPES])
+        self.max_messages = None
+        self.cache = _NoBackend()
+        self.desk = desk
+
+    def should_use_cache(self, **kwargs: Any) -> bool:
+        return True
+
+    def get_cache_key(self, **kwargs: Any) -> str:
+        return f"cache-fabric:{kwargs.get('litellm_call_id') or uuid.uuid4()}"
+
+    def get_cache(self, dynamic_cache_object: Any = None, **kwargs: Any) -> Any:
+        return self.desk.lookup(kwargs)
+
+    async def async_get_cache(self, dynamic_cache_object: Any = None, **kwargs: Any) -> Any:
+        return await self.desk.alookup(kwargs)
+
+    def add_cache(self, result: Any, **kwargs: Any) -> None:
+        self.desk.keep(result, kwargs)
+
+    async def async_add_cache(
+        self, result: Any, dynamic_cache_object: Any = None, **kwargs: Any
+    ) -> None:
+        self.desk.keep(result, kwargs)
+
+    async def async_add_cache_pipeline(
+        self, result: Any, dynamic_cache_object: Any = None, **kwargs: Any
+    ) -> None:
+        self.desk.keep(result, kwargs)
+
+    async def ping(self) -> bool:
+        return True
+
+    async def delete_cache_keys(self, keys: Any) -> None:
+        """Delete nothing: LiteLLM's keys only name calls; see ``fabric.invalidate``."""
+
+    async def disconnect(self) -> None:
+        """Leave the fabric to who made it."""
+
+
+class _NoBackend(BaseCache):
+    """Holds nothing: for who reads ``litellm.cache.cache``."""
+
+    def get_cache(self, key: Any, **kwargs: Any) -> None:
+        return None
+
+    async def async_get_cache(self, key: Any, **kwargs: Any) -> None:
+        return None
+
+    def set_cache(self, key: Any, value: Any, **kwargs: Any) -> None:
+        return None
+
+    async def async_set_cache(self, key: Any, value: Any, **kwargs: Any) -> None:
+        return None
+
+    async def async_set_cache_pipeline(self, cache_list: Any, **kwargs: Any) -> None:
+        return None
+
+    async def disconnect(self) -> None:
+        return None
+
+    async def ping(self) -> bool:
+        return True

@@ -1,0 +1,106 @@
+"""Calls that are with the model: what LiteLLM names by ``litellm_call_id`` until they end.
+
+LiteLLM says when a call has succeeded or failed. Of a stream that is left, and of a call that is
+cancelled, it says nothing; but its logging object goes, and with it the call is given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cache_fabric.litellm._terms import Asked
+from cache_fabric.types import CacheRequest, Ticket
+
+__all__ = ["OpenCall", "OpenCalls"]
+
+_MOST = 10_000
+_GRACE = 0.25
+"""Seconds between the end of a logging object and the end of its call: a finished stream's answer
+may still be on its way here, in a task of its own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenCall:
+    """A call that missed: what was asked, and what its answer is stored under."""
+
+    asked: Asked
+    target: Ticket | CacheRequest
+
+
+class OpenCalls:
+    """The calls of one installation; for any thread.
+
+    Args:
+        give_up: Takes a call that ends without an answer.
+    """
+
+    def __init__(self, give_up: Callable[[OpenCall], None]) -> None:
+        self._give_up = give_up
+        # A garbage collection may end a call in a thread that is in here.
+        self._lock = threading.RLock()
+        self._open: OrderedDict[str, OpenCall] = OrderedDict()
+        self._left: deque[tuple[float, str, OpenCall]] = deque()
+
+    def find(self, call_id: str) -> OpenCall | None:
+        """Return a call that is open."""
+        return self._open.get(call_id)
+
+    def ids(self) -> list[str]:
+        """Return the ids of the calls that are open."""
+        with self._lock:
+            return list(self._open)
+
+    def begin(self, call_id: str, call: OpenCall, owner: Any) -> None:
+        """Open a call until it is taken, or until ``owner`` is gone."""
+        with self._lock:
+            before = self._open.pop(call_id, None)
+            self._open[call_id] = call
+            oldest = self._open.popitem(last=False)[1] if len(self._open) > _MOST else None
+        for gone in (before, oldest):
+            if gone is not None:
+                self._give_up(gone)
+        with contextlib.suppress(TypeError):  # what cannot be watched ends with its lease
+            left = weakref.finalize(owner, self._leave, call_id, call, _running_loop())
+            left.atexit = False
+
+    def take(self, call_id: str) -> OpenCall | None:
+        """End a call and return it; ``None`` where it has ended."""
+        with self._lock:
+            return self._open.pop(call_id, None)
+
+    def sweep(self) -> None:
+        """Give up the calls whose owners have been gone for a while."""
+        while self._left and time.monotonic() - self._left[0][0] >= _GRACE:
+            with contextlib.suppress(IndexError):
+                _, call_id, call = self._left.popleft()
+                with self._lock:
+                    gone = self._open.get(call_id) is call and self._open.pop(call_id)
+                if gone:
+                    self._give_up(call)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def _leave(self, call_id: str, call: OpenCall, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Note that an owner is gone; runs inside a garbage collection, so takes no lock."""
+        if self._open.get(call_id) is not call:
+            return
+        self._left.append((time.monotonic(), call_id, call))
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(loop.call_later, 1.5 * _GRACE, self.sweep)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

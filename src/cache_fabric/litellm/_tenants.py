@@ -1,0 +1,38 @@
+"""Whose a call is, by what LiteLLM's metadata says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["metadata_of", "tenant_of"]
+
+_BY_PROXY = (
+    ("user_api_key_team_id", "team"),
+    ("user_api_key_hash", "key"),
+    ("user_api_key", "key"),
+)
+
+
+def metadata_of(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a call's metadata; what the proxy writes for its newer routes stands above."""
+    parts = (kwargs.get("metadata"), kwargs.get("litellm_metadata"))
+    merged: dict[str, Any] = {}
+    for part in parts:
+        if isinstance(part, Mapping):
+            merged |= part
+    return merged
+
+
+def tenant_of(kwargs: Mapping[str, Any]) -> str | None:
+    """Return the tenant of a call where nobody gave a rule.
+
+    A proxy's team, else its key (a hash). Outside a proxy ``metadata["cache_fabric_tenant"]``;
+    behind one that name is the client's to write, and is not read.
+    """
+    metadata = metadata_of(kwargs)
+    if any(name in metadata for name, _ in _BY_PROXY):
+        found = ((kind, metadata.get(name)) for name, kind in _BY_PROXY)
+        return next((f"{kind}:{value}" for kind, value in found if value), None)
+    tenant = metadata.get("cache_fabric_tenant")
+    return tenant if isinstance(tenant, str) else None
