@@ -67,6 +67,7 @@ _SWITCHES = frozenset(
     }
 )
 """Where LiteLLM's router writes ``False`` for absence."""
+_NOTHING_WHEN_EMPTY = frozenset({"extra_body", "extra_headers", "extra_query", "headers"})
 _RESOLVED_LATER = ("prompt_id",)
 
 
@@ -112,4 +113,6 @@ def plain(value: Any, name: str) -> Any:
 def _is_passing(name: str, value: Any) -> bool:
     if name in _READ_APART or name in _BOOKKEEPING or name.startswith(_OF_CALLBACKS):
         return True
-    return (value is False and name in _SWITCHES) or _PRICE.search(name) is not None
+    if (value is False and name in _SWITCHES) or (value == {} and name in _NOTHING_WHEN_EMPTY):
+        return True
+    return _PRICE.search(name) is not None

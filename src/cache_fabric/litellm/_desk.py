@@ -41,7 +41,7 @@ class Desk:
 
     def lookup(self, kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the body of a kept answer, or ``None``: then the model is called."""
-        with self._harmless(kwargs):
+        with self.harmless(kwargs):
             asked = self._asked(kwargs)
             if asked is not None:
                 return self._served(asked, kwargs, self._fabric.sync.lookup(asked.request))
@@ -49,7 +49,7 @@ class Desk:
 
     async def alookup(self, kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
         """As `lookup`, without blocking the running loop."""
-        with self._harmless(kwargs):
+        with self.harmless(kwargs):
             if kwargs.get("prompt") is not None and kwargs.get("stream"):
                 raise NotCacheable("a streamed text completion, which LiteLLM cannot replay")
             asked = self._asked(kwargs)
@@ -63,7 +63,7 @@ class Desk:
         LiteLLM may hand in the same answer twice, and that of a call within a call: what was not
         looked up here is not kept, but for a call that asked for no lookup.
         """
-        with self._harmless(kwargs, counts_bypass=False):
+        with self.harmless(kwargs, counts_bypass=False):
             call = self._ended(kwargs)
             if call is None:
                 return
@@ -90,7 +90,6 @@ class Desk:
         A call with fallbacks makes one call for each model. A text completion asks through a chat
         completion, and in the blocking colour only that can be served as a stream.
         """
-        self.calls.sweep()
         kind, streams = kind_of(kwargs), bool(kwargs.get("stream"))
         if kwargs.get("fallbacks") or (kind == "text" and streams):
             return None
@@ -147,7 +146,8 @@ class Desk:
             with self._seam.harmless(lambda: call.asked.request.model, counts_bypass=False):
                 self._fabric.sync.release(call.target)
 
-    def _harmless(self, kwargs: Mapping[str, Any], *, counts_bypass: bool = True) -> FailOpen:
+    def harmless(self, kwargs: Mapping[str, Any], *, counts_bypass: bool = True) -> FailOpen:
+        """Return the context out of which no fault of ours comes."""
         return self._seam.harmless(lambda: str(kwargs.get("model")), counts_bypass=counts_bypass)
 
 

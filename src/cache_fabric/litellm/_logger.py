@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
-from cache_fabric.litellm._desk import Desk
+from cache_fabric.litellm._desk import PROVENANCE, Desk
+from cache_fabric.litellm._executions import execution_state, execution_tags
 
 __all__ = ["FabricLogger"]
+
+_TRACKED = frozenset(
+    {
+        *("completion", "acompletion", "text_completion", "atext_completion"),
+        *("responses", "aresponses", "anthropic_messages"),
+    }
+)
+_GRAPH = "litellm"
 
 
 class FabricLogger(CustomLogger):
@@ -28,19 +38,33 @@ class FabricLogger(CustomLogger):
     def log_success_event(
         self, kwargs: Any, response_obj: Any, start_time: datetime, end_time: datetime
     ) -> None:
-        pass
+        self._tracked(kwargs, response_obj, (start_time, end_time))
 
     async def async_log_success_event(
         self, kwargs: Any, response_obj: Any, start_time: datetime, end_time: datetime
     ) -> None:
-        pass
+        self._tracked(kwargs, response_obj, (start_time, end_time))
 
     def log_failure_event(
         self, kwargs: Any, response_obj: Any, start_time: datetime, end_time: datetime
     ) -> None:
         self._desk.fail(kwargs.get("litellm_call_id"))
+        self._tracked(kwargs, None, (start_time, end_time))
 
     async def async_log_failure_event(
         self, kwargs: Any, response_obj: Any, start_time: datetime, end_time: datetime
     ) -> None:
         self._desk.fail(kwargs.get("litellm_call_id"))
+        self._tracked(kwargs, None, (start_time, end_time))
+
+    def _tracked(
+        self, kwargs: Mapping[str, Any], response: Any, times: tuple[datetime, datetime]
+    ) -> None:
+        if not self._track or kwargs.get("call_type") not in _TRACKED:
+            return
+        with self._desk.harmless(kwargs, counts_bypass=False):
+            fabric = self._desk.terms.fabric
+            state = execution_state(kwargs, response, times, fabric.prices, kwargs.get(PROVENANCE))
+            fabric.track_soon(
+                str(kwargs["litellm_call_id"]), _GRAPH, state, tags=execution_tags(kwargs)
+            )

@@ -6,16 +6,15 @@ cancelled, it says nothing; but its logging object goes, and with it the call is
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
-import time
 import weakref
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cache_fabric.litellm._departures import Departures
 from cache_fabric.litellm._terms import Asked
 from cache_fabric.types import CacheRequest, Ticket
 
@@ -44,10 +43,9 @@ class OpenCalls:
 
     def __init__(self, give_up: Callable[[OpenCall], None]) -> None:
         self._give_up = give_up
-        # A garbage collection may end a call in a thread that is in here.
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._open: OrderedDict[str, OpenCall] = OrderedDict()
-        self._left: deque[tuple[float, str, OpenCall]] = deque()
+        self._departures = Departures(_GRACE)
 
     def find(self, call_id: str) -> OpenCall | None:
         """Return a call that is open."""
@@ -67,40 +65,27 @@ class OpenCalls:
         for gone in (before, oldest):
             if gone is not None:
                 self._give_up(gone)
+        self._departures.get_ready()
         with contextlib.suppress(TypeError):  # what cannot be watched ends with its lease
-            left = weakref.finalize(owner, self._leave, call_id, call, _running_loop())
-            left.atexit = False
+            watch = weakref.finalize(owner, self._owner_is_gone, call_id, call)
+            watch.atexit = False
 
     def take(self, call_id: str) -> OpenCall | None:
         """End a call and return it; ``None`` where it has ended."""
         with self._lock:
             return self._open.pop(call_id, None)
 
-    def sweep(self) -> None:
-        """Give up the calls whose owners have been gone for a while."""
-        while self._left and time.monotonic() - self._left[0][0] >= _GRACE:
-            with contextlib.suppress(IndexError):
-                _, call_id, call = self._left.popleft()
-                with self._lock:
-                    gone = self._open.get(call_id) is call and self._open.pop(call_id)
-                if gone:
-                    self._give_up(call)
-
     def __len__(self) -> int:
         return len(self._open)
 
-    def _leave(self, call_id: str, call: OpenCall, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Note that an owner is gone; runs inside a garbage collection, so takes no lock."""
-        if self._open.get(call_id) is not call:
-            return
-        self._left.append((time.monotonic(), call_id, call))
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(loop.call_later, 1.5 * _GRACE, self.sweep)
+    def _owner_is_gone(self, call_id: str, call: OpenCall) -> None:
+        """Runs inside a garbage collection."""
+        if self._open.get(call_id) is call:
+            self._departures.note(lambda: self._leave(call_id, call))
 
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+    def _leave(self, call_id: str, call: OpenCall) -> None:
+        with self._lock:
+            if self._open.get(call_id) is not call:
+                return
+            del self._open[call_id]
+        self._give_up(call)

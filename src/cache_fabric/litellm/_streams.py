@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Self
 
+from cache_fabric.litellm._departures import Departures
+
 __all__ = ["AsyncFabricStream", "FabricStream"]
 
 Ended = Callable[[list[Any]], None]
 Left = Callable[[], None]
+_departures = Departures()
 
 
 class _Watched:
@@ -26,6 +29,7 @@ class _Watched:
         self._ended = ended
         self._left = left
         self._chunks: list[Any] = []
+        _departures.get_ready()
         self._hidden_params = {**(getattr(stream, "_hidden_params", None) or {}), **hidden}
 
     def _seen(self, chunk: Any) -> Any:
@@ -38,7 +42,7 @@ class _Watched:
     def __del__(self) -> None:
         left = self.__dict__.get("_left")
         if left is not None:
-            left()
+            _departures.note(left)
 
 
 class FabricStream(_Watched):
