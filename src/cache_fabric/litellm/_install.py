@@ -53,6 +53,10 @@ def enable(
     fabric's own), ``s-maxage``, ``namespace`` (inside its tenant), ``similarity``, and ``policy``
     (``"exact"``, or a policy); ``caching=False`` leaves it alone.
 
+    Of identical calls one is made. A call that fails or is cancelled, and a stream that is left,
+    frees those who wait for it; a stream that is left in the blocking colour, which LiteLLM holds
+    on to, does so at the end of its lease (`completion` of this package at once).
+
     Enabled again, it has the new terms only. No fault, of a backend or of this package, reaches a
     call: it goes on without the cache, and that is counted as a bypass.
 
