@@ -2,7 +2,8 @@
 
 The seam is the public class and the methods that LiteLLM calls on ``litellm.cache``: they see the
 arguments of a call in both colours. No entry goes through a backend of LiteLLM's, and none of its
-keys is used: one names its call and nothing else, so that it tells nothing where it is shown.
+keys is used: a key names its call and nothing else, so that it tells nothing where it is shown; but
+for embeddings, which LiteLLM asks for by key alone.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from typing import Any
 
 from litellm.caching.base_cache import BaseCache
 from litellm.caching.caching import Cache
+from litellm.types import caching as host_types
 
 from cache_fabric.litellm._desk import Desk
+from cache_fabric.litellm._embeddings import Vectors
 
 __all__ = ["FabricCache"]
 
 _CALL_TYPES: list[Any] = [
     *("completion", "acompletion", "text_completion", "atext_completion"),
-    *("responses", "aresponses"),
+    *("responses", "aresponses", "embedding", "aembedding"),
 ]
 
 
@@ -35,21 +38,33 @@ class FabricCache(Cache):
         self.max_messages = None
         self.cache = _NoBackend()
         self.desk = desk
+        self._vectors = Vectors(
+            desk.terms, getattr(host_types, "EMBEDDING_CACHE_FORMAT_VERSION", 2)
+        )
 
     def should_use_cache(self, **kwargs: Any) -> bool:
         return True
 
     def get_cache_key(self, **kwargs: Any) -> str:
+        if self._vectors.are_asked(kwargs):
+            return self._vectors.key(kwargs)
         return f"cache-fabric:{kwargs.get('litellm_call_id') or uuid.uuid4()}"
 
     def get_cache(self, dynamic_cache_object: Any = None, **kwargs: Any) -> Any:
+        if self._vectors.are_asked(kwargs):
+            return self._vectors.lookup(kwargs)
         return self.desk.lookup(kwargs)
 
     async def async_get_cache(self, dynamic_cache_object: Any = None, **kwargs: Any) -> Any:
+        if "model" not in kwargs:  # one text of an embedding, by its key
+            return await self._vectors.find(kwargs.get("cache_key"))
         return await self.desk.alookup(kwargs)
 
     def add_cache(self, result: Any, **kwargs: Any) -> None:
-        self.desk.keep(result, kwargs)
+        if self._vectors.are_asked(kwargs):
+            self._vectors.keep(result, kwargs)
+        else:
+            self.desk.keep(result, kwargs)
 
     async def async_add_cache(
         self, result: Any, dynamic_cache_object: Any = None, **kwargs: Any
@@ -59,7 +74,7 @@ class FabricCache(Cache):
     async def async_add_cache_pipeline(
         self, result: Any, dynamic_cache_object: Any = None, **kwargs: Any
     ) -> None:
-        self.desk.keep(result, kwargs)
+        self._vectors.keep(result, kwargs)
 
     async def ping(self) -> bool:
         return True

@@ -46,9 +46,12 @@ def enable(
 ) -> None:
     """Answer this process's calls of LiteLLM from a fabric.
 
-    That is ``completion``, ``text_completion`` and ``responses``, streamed or not, in both colours;
-    and a ``Router`` that is made with ``cache_responses=True`` (without it LiteLLM's router asks no
-    cache). Chat answers are shared with LangChain. A hit has fresh ids, ``cache_hit`` and no cost.
+    That is ``completion``, ``text_completion`` and ``responses``, streamed or not, and
+    ``embedding``, text by text; in both colours; and a ``Router`` that is made with
+    ``cache_responses=True`` (without it LiteLLM's router asks no cache). Chat answers are shared
+    with LangChain. A hit has fresh ids, ``cache_hit`` and no cost. Two ways go without the cache: a
+    streamed ``atext_completion``, which LiteLLM could not replay, and ``anthropic.messages``, but
+    for the call of another provider's model that LiteLLM makes of it.
     A call steers the cache by ``cache={...}``: ``no-cache``, ``no-store``, ``ttl`` (at most the
     fabric's own), ``s-maxage``, ``namespace`` (inside its tenant), ``similarity``, and ``policy``
     (``"exact"``, or a policy); ``caching=False`` leaves it alone.
