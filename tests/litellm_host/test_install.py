@@ -11,7 +11,7 @@ import pytest
 
 import cache_fabric.litellm
 from cache_fabric import CacheFabric
-from cache_fabric.errors import ValidationError
+from cache_fabric.errors import ConfigurationError, ValidationError
 from cache_fabric.litellm import disable, enable
 from fake_openai import Upstream
 from litellm_host.asking import asked, litellm
@@ -99,6 +99,21 @@ def test_what_cannot_be_used(exact: CacheFabric, arguments: dict[str, Any], fiel
     before = state()
     with pytest.raises(ValidationError, match=field):
         enable(**{"fabric": exact, **arguments})
+    assert state() == before
+
+
+def test_without_what_litellm_needs_for_a_hit(
+    exact: CacheFabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteLLM without its proxy extra raises out of the call that is a hit (1.106, 1.108)."""
+
+    def without_fastapi(name: str) -> Any:
+        raise ModuleNotFoundError(f"No module named 'fastapi', for {name}", name="fastapi")
+
+    before = state()
+    monkeypatch.setattr("importlib.import_module", without_fastapi)
+    with pytest.raises(ConfigurationError, match="without fastapi: pip install fastapi"):
+        enable(exact)
     assert state() == before
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from dataclasses import dataclass
 from typing import Any
 
 import litellm as host
 
+from cache_fabric.errors import ConfigurationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.litellm._cache import FabricCache
 from cache_fabric.litellm._desk import Desk
@@ -21,6 +23,7 @@ _CALLBACK_LISTS = (
     *("callbacks", "input_callback", "success_callback", "failure_callback"),
     *("_async_success_callback", "_async_failure_callback", "_async_input_callback"),
 )
+_ON_A_HIT = "litellm.llms.anthropic.pass_through.messages.response_cache"
 _MARK = "cache"  # what LiteLLM's own class puts into three of them
 _lock = threading.Lock()
 
@@ -74,9 +77,11 @@ def enable(
 
     Raises:
         ValidationError: An argument is not usable.
+        ConfigurationError: LiteLLM lacks what it imports to serve a kept answer.
     """
     global _installed
     terms = Terms(fabric, tenant, user, options)
+    _check_that_hits_work()
     with _lock:
         _uninstall()
         marked = tuple(name for name in _CALLBACK_LISTS if _MARK in getattr(host, name, ()))
@@ -94,6 +99,19 @@ def disable() -> None:
     """
     with _lock:
         _uninstall()
+
+
+def _check_that_hits_work() -> None:
+    """Import what LiteLLM imports when it serves an answer: where that fails, its caller would."""
+    try:
+        importlib.import_module(_ON_A_HIT)
+    except ModuleNotFoundError as error:
+        missing = str(error.name)
+        if not _ON_A_HIT.startswith(missing):  # older versions have no such module
+            raise ConfigurationError(
+                f"litellm: cannot serve an answer from any cache without {missing}: "
+                f"pip install {missing}, or 'litellm[proxy]'"
+            ) from error
 
 
 def _uninstall() -> None:
