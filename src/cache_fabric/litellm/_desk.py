@@ -67,11 +67,17 @@ class Desk:
             call = self._ended(kwargs)
             if call is None:
                 return
-            if not call.asked.controls.keeps:
-                self._give_up(call)
-                return
             body = plain_body(result)
-            self._fabric.sync.store(call.target, answer_of(call.asked, body), usage=usage_of(body))
+            answer = answer_of(call.asked, body)
+            if kwargs.get("stream") and call.asked.kind == "chat" and not call.says_its_end:
+                answer = Answer(payload=None, error="a stream that ended without a finish reason")
+            self._fabric.sync.store(call.target, answer, usage=usage_of(body))
+
+    def ended(self, call_id: str) -> None:
+        """Note that the model of a stream has said why it stopped."""
+        call = self.calls.find(call_id)
+        if call is not None:
+            call.says_its_end = True
 
     def fail(self, call_id: Any) -> None:
         """Give up a call that failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from cache_fabric.fabric import CacheFabric
 from cache_fabric.litellm._cache import FabricCache
 from cache_fabric.litellm._desk import Desk
 from cache_fabric.litellm._logger import FabricLogger
+from cache_fabric.litellm._stream_ends import watch_ends
 from cache_fabric.litellm._terms import Name, Terms
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 
@@ -34,6 +36,7 @@ class _Installed:
     logger: FabricLogger
     before: Any
     marked: tuple[str, ...]
+    unwatch: Callable[[], None]
 
 
 _installed: _Installed | None = None
@@ -87,7 +90,8 @@ def enable(
         marked = tuple(name for name in _CALLBACK_LISTS if _MARK in getattr(host, name, ()))
         before = host.cache
         desk = Desk(terms)
-        _installed = _Installed(FabricCache(desk), FabricLogger(desk, track=track), before, marked)
+        cache, logger = FabricCache(desk), FabricLogger(desk, track=track)
+        _installed = _Installed(cache, logger, before, marked, watch_ends(desk.ended))
         host.cache = _installed.cache
         host.callbacks.append(_installed.logger)
 
@@ -125,6 +129,7 @@ def _uninstall() -> None:
         if isinstance(entries, list):
             unmarked = name not in _installed.marked and host.cache is None
             entries[:] = [e for e in entries if not _is_ours(e, unmarked=unmarked)]
+    _installed.unwatch()
     _installed.cache.desk.close()
     _installed = None
 

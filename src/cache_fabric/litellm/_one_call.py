@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import litellm as host
@@ -11,6 +12,7 @@ from litellm.litellm_core_utils.llm_response_utils import convert_dict_to_respon
 from cache_fabric.errors import CodecError, NotCacheable
 from cache_fabric.litellm._chat_answer import usage_of
 from cache_fabric.litellm._desk import PROVENANCE, answer_of, body_of, plain_body
+from cache_fabric.litellm._stream_ends import says_its_end
 from cache_fabric.litellm._streams import AsyncFabricStream, FabricStream
 from cache_fabric.litellm._terms import Asked, Terms
 from cache_fabric.seam import FailOpen, Seam, mark_of
@@ -96,7 +98,7 @@ class OneCall:
     def answered(self, response: Any) -> Any:
         """Keep a response that is whole, watch one that streams; returns it, marked."""
         if self._streams:
-            return self._watched(response, self._stream_ended)
+            return self._watched(response, partial(self._stream_ended, response))
         self._keep(lambda: plain_body(response))
         return self._marked(response)
 
@@ -112,8 +114,8 @@ class OneCall:
         kind = AsyncFabricStream if self._awaits else FabricStream
         return kind(stream, ended, self.leave, self._hidden())
 
-    def _stream_ended(self, chunks: list[Any]) -> None:
-        self._keep(lambda: _assembled(chunks, self._kwargs.get("messages")))
+    def _stream_ended(self, stream: Any, chunks: list[Any]) -> None:
+        self._keep(lambda: _assembled(stream, chunks, self._kwargs.get("messages")))
 
     def _keep(self, body: Callable[[], Mapping[str, Any]]) -> None:
         target, self._open = self._open, None
@@ -145,13 +147,12 @@ class OneCall:
         return response
 
 
-def _assembled(chunks: list[Any], messages: Any) -> Mapping[str, Any]:
+def _assembled(stream: Any, chunks: list[Any], messages: Any) -> Mapping[str, Any]:
     """Return the body that a stream adds up to.
 
     Raises:
-        NotCacheable: Nobody said why it ended: it may be cut.
+        NotCacheable: The model did not say why it ended: it may be cut.
     """
-    ends = [choice.finish_reason for chunk in chunks for choice in chunk.choices]
-    if not any(ends):
+    if not says_its_end(stream):
         raise NotCacheable("a stream that ended without a finish reason")
     return plain_body(host.stream_chunk_builder(chunks, messages=messages))

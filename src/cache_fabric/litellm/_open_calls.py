@@ -26,12 +26,17 @@ _GRACE = 0.25
 may still be on its way here, in a task of its own."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class OpenCall:
-    """A call that missed: what was asked, and what its answer is stored under."""
+    """A call that missed: what was asked, and what its answer is stored under.
+
+    Attributes:
+        says_its_end: Of a stream: True once the model has said why it stopped.
+    """
 
     asked: Asked
     target: Ticket | CacheRequest
+    says_its_end: bool = False
 
 
 class OpenCalls:
