@@ -6,13 +6,11 @@ loop.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import itertools
 import json
 import logging
 import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
@@ -29,6 +27,7 @@ from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.policy.admission import may_cache, may_store
 from cache_fabric.pricing import PriceTable
 from cache_fabric.scopes import Owner
+from cache_fabric.single_flight import caller
 from cache_fabric.types import (
     Answer,
     Bypass,
@@ -105,7 +104,7 @@ class CallerSide:
         except Exception as error:  # noqa: BLE001 - a hostile value in the request may raise anything
             reason = f"unusable request: {type(error).__name__}"
             return self.bypass(str(getattr(request, "model", "")), reason, started)
-        ticket = Ticket(keys, request, _caller(), started, id=self._next_id())
+        ticket = Ticket(keys, request, caller(), started, id=self._next_id())
         entry = None if request.options.refresh else self._hot(keys)
         if entry is None or not is_young(entry, request.options, time.time()):
             return ticket
@@ -227,7 +226,7 @@ class CallerSide:
         keys = self._keys(target)
         leader = self._engine.flights.leader(keys.exact)
         # Somebody else's ticket would measure somebody else's call.
-        mine = leader if leader is not None and leader.caller == _caller() else None
+        mine = leader if leader is not None and leader.caller == caller() else None
         return mine, keys, target
 
     def _entry(
@@ -296,11 +295,3 @@ def _as_answer(response: Any) -> Answer:
     except (TypeError, ValueError, RecursionError):
         text = type(response).__name__  # encoding will say that it is not plain data
     return Answer(payload=response, text="" if response in (None, {}, []) else text)
-
-
-def _caller() -> tuple[int, int]:
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    return threading.get_ident(), 0 if task is None else id(task)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from dataclasses import dataclass, field
 
 from cache_fabric.types import Ticket
 
-__all__ = ["Role", "SingleFlight"]
+__all__ = ["Role", "SingleFlight", "caller"]
 
 _SHORTEST_LEASE = 0.5
 _REMEMBERED_CALLS = 32
@@ -209,3 +210,12 @@ def _free(flight: _Flight, answer: bytes | None) -> None:
     for future in flight.joined:
         if not future.done():
             future.set_result(answer)
+
+
+def caller() -> tuple[int, int]:
+    """Return the thread and the task that run here: who asks, and must not wait for itself."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return threading.get_ident(), 0 if task is None else id(task)

@@ -9,7 +9,7 @@ from langgraph.errors import GraphBubbleUp
 
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._seam import Seam
-from cache_fabric.langchain._turn import Turn
+from cache_fabric.turn import Turn
 from cache_fabric.types import Answer, CacheEntry, CacheRequest, Usage
 
 __all__ = ["AgentTurn"]

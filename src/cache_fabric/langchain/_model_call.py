@@ -16,8 +16,8 @@ from cache_fabric.langchain._lookups import tell
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._replay import replayed
 from cache_fabric.langchain._seam import Seam, asked_above, mark_of
-from cache_fabric.langchain._turn import Turn
 from cache_fabric.langchain._whole import whole_result, whole_stream
+from cache_fabric.turn import Turn
 from cache_fabric.types import (
     Answer,
     Bypass,

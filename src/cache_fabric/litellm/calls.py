@@ -47,17 +47,16 @@ def completion(
         ValidationError: An argument of ours is not usable. Else what LiteLLM raises.
     """
     call = OneCall(Terms(fabric, tenant, user, options), kwargs, awaits=False)
-    if call.request is not None:
-        with call.harmless():
-            call.learn(fabric.sync.lookup(call.request))
-    if call.body is not None:
-        return call.served()
+    body = call.lookup()
+    if body is not None:
+        return call.replayed(body)
     try:
         response = host.completion(**{**kwargs, **_UNCACHED})
     except BaseException as error:
-        if not call.fail(error):
+        body = call.fail(error)
+        if body is None:
             raise
-        return call.served()
+        return call.replayed(body)
     return call.answered(response)
 
 
@@ -71,15 +70,14 @@ async def acompletion(
 ) -> Any:
     """As `completion`, for ``litellm.acompletion``."""
     call = OneCall(Terms(fabric, tenant, user, options), kwargs, awaits=True)
-    if call.request is not None:
-        with call.harmless():
-            call.learn(await fabric.lookup(call.request))
-    if call.body is not None:
-        return call.served()
+    body = await call.alookup()
+    if body is not None:
+        return call.replayed(body)
     try:
         response = await host.acompletion(**{**kwargs, **_UNCACHED})
     except BaseException as error:
-        if not call.fail(error):
+        body = call.fail(error)
+        if body is None:
             raise
-        return call.served()
+        return call.replayed(body)
     return call.answered(response)

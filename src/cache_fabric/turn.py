@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from cache_fabric.fabric import CacheFabric
-from cache_fabric.langchain._seam import FailOpen, Seam, mark_of
+from cache_fabric.seam import FailOpen, Seam, mark_of
 from cache_fabric.types import (
     Answer,
     CacheEntry,
