@@ -22,6 +22,10 @@ def asked(text: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text}]
 
 
+def text_of_stream(chunks: list[Any]) -> str:
+    return "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+
+
 def lookups(events: list[Event]) -> list[str]:
     return [event.outcome for event in events if isinstance(event, LookupEvent)]
 

@@ -9,11 +9,15 @@ import pytest
 from cache_fabric import CacheFabric
 from cache_fabric.instrumentation.events import Event
 from fake_openai import Upstream
-from litellm_host.asking import aeventually, asked, eventually, litellm, lookups, stores
-
-
-def text_of_stream(chunks: list[Any]) -> str:
-    return "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+from litellm_host.asking import (
+    aeventually,
+    asked,
+    eventually,
+    litellm,
+    lookups,
+    stores,
+    text_of_stream,
+)
 
 
 def router(call: dict[str, Any]) -> Any:

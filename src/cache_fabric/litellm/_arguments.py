@@ -54,6 +54,7 @@ _BOOKKEEPING = frozenset(
         *("user_api_key_dict", "weight"),
     }
 )
+_OWN = "_litellm_"  # LiteLLM sends no argument of such a name to a model
 _OF_CALLBACKS = (
     *("arize_", "dd_", "gcs_", "humanloop_", "langfuse_", "langsmith_", "newrelic_"),
     *("posthog_", "signoz_", "wandb_", "weave_"),
@@ -111,7 +112,7 @@ def plain(value: Any, name: str) -> Any:
 
 
 def _is_passing(name: str, value: Any) -> bool:
-    if name in _READ_APART or name in _BOOKKEEPING or name.startswith(_OF_CALLBACKS):
+    if name in _READ_APART or name in _BOOKKEEPING or name.startswith((*_OF_CALLBACKS, _OWN)):
         return True
     if (value is False and name in _SWITCHES) or (value == {} and name in _NOTHING_WHEN_EMPTY):
         return True

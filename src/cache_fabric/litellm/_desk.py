@@ -6,6 +6,7 @@ No method fails for a fault of ours.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +14,12 @@ from typing import Any
 from cache_fabric.errors import CodecError, NotCacheable
 from cache_fabric.litellm._chat_answer import read_chat, to_chat_answer, usage_of
 from cache_fabric.litellm._open_calls import OpenCall, OpenCalls
+from cache_fabric.litellm._tenants import call_id_of
 from cache_fabric.litellm._terms import Asked, Terms, kind_of
 from cache_fabric.litellm._whole_bodies import read_body, to_response_answer, to_text_answer
+from cache_fabric.options import NO_OPTIONS
 from cache_fabric.seam import FailOpen, Seam, mark_of
-from cache_fabric.types import Answer, CacheEntry, Hit, LookupResult, Miss, Ticket
+from cache_fabric.types import Answer, CacheEntry, CacheRequest, Hit, LookupResult, Miss, Ticket
 
 __all__ = ["PROVENANCE", "Desk", "answer_of", "body_of", "plain_body"]
 
@@ -101,16 +104,16 @@ class Desk:
             return None
         if kwargs.get("text_completion") and not streams:
             return None
-        around = self.calls.find(str(kwargs.get("litellm_call_id")))
+        around = self.calls.find(call_id_of(kwargs))
         if around is not None and around.asked.kind != kind:
             return None
         return self.terms.read(kwargs)
 
     def _ended(self, kwargs: Mapping[str, Any]) -> OpenCall | None:
-        call_id = str(kwargs.get("litellm_call_id"))
+        call_id = call_id_of(kwargs)
         found = self.calls.find(call_id)
         if found is not None:
-            return self.calls.take(call_id) if found.asked.kind == kind_of(kwargs) else None
+            return self._taken(call_id, kwargs) if found.asked.kind == kind_of(kwargs) else None
         controls = kwargs.get("cache")
         if not isinstance(controls, Mapping) or controls.get("no-cache") is not True:
             return None
@@ -118,6 +121,17 @@ class Desk:
             return None
         asked = self.terms.read(kwargs)
         return OpenCall(asked, asked.request)
+
+    def _taken(self, call_id: str, kwargs: Mapping[str, Any]) -> OpenCall | None:
+        """End an open call, if what its answer's arguments ask is what was looked up.
+
+        Two calls may have one id: LiteLLM gives the same to each model of a batch.
+        """
+        call = self.calls.take(call_id)
+        if call is not None and not _is_same(call.asked.request, self.terms.read(kwargs).request):
+            self._give_up(call)
+            return None
+        return call
 
     def _served(
         self, asked: Asked, kwargs: Mapping[str, Any], result: LookupResult
@@ -145,7 +159,7 @@ class Desk:
             self._give_up(call)
             return
         owner = kwargs.get("litellm_logging_obj")
-        self.calls.begin(str(kwargs.get("litellm_call_id")), call, owner)
+        self.calls.begin(call_id_of(kwargs), call, owner)
 
     def _give_up(self, call: OpenCall) -> None:
         if isinstance(call.target, Ticket):
@@ -176,6 +190,12 @@ def plain_body(result: Any) -> Mapping[str, Any]:
     text = result if isinstance(result, str) else result.model_dump_json(exclude_unset=True)
     body = json.loads(text)
     return body if isinstance(body, dict) else {}
+
+
+def _is_same(one: CacheRequest, other: CacheRequest) -> bool:
+    return dataclasses.replace(one, options=NO_OPTIONS) == dataclasses.replace(
+        other, options=NO_OPTIONS
+    )
 
 
 def _record(kwargs: Mapping[str, Any], said: dict[str, Any]) -> None:

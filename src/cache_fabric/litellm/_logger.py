@@ -10,6 +10,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from cache_fabric.litellm._desk import PROVENANCE, Desk
 from cache_fabric.litellm._executions import execution_state, execution_tags
+from cache_fabric.litellm._tenants import call_id_of
 
 __all__ = ["FabricLogger"]
 
@@ -48,13 +49,13 @@ class FabricLogger(CustomLogger):
     def log_failure_event(
         self, kwargs: Any, response_obj: Any, start_time: datetime, end_time: datetime
     ) -> None:
-        self._desk.fail(kwargs.get("litellm_call_id"))
+        self._desk.fail(call_id_of(kwargs))
         self._tracked(kwargs, None, (start_time, end_time))
 
     async def async_log_failure_event(
         self, kwargs: Any, response_obj: Any, start_time: datetime, end_time: datetime
     ) -> None:
-        self._desk.fail(kwargs.get("litellm_call_id"))
+        self._desk.fail(call_id_of(kwargs))
         self._tracked(kwargs, None, (start_time, end_time))
 
     def _tracked(
@@ -65,6 +66,4 @@ class FabricLogger(CustomLogger):
         with self._desk.harmless(kwargs, counts_bypass=False):
             fabric = self._desk.terms.fabric
             state = execution_state(kwargs, response, times, fabric.prices, kwargs.get(PROVENANCE))
-            fabric.track_soon(
-                str(kwargs["litellm_call_id"]), _GRAPH, state, tags=execution_tags(kwargs)
-            )
+            fabric.track_soon(call_id_of(kwargs), _GRAPH, state, tags=execution_tags(kwargs))

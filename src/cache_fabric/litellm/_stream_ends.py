@@ -13,6 +13,8 @@ from typing import Any
 
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 
+from cache_fabric.litellm._tenants import call_id_of
+
 __all__ = ["WRITERS", "says_its_end", "watch_ends"]
 
 WRITERS = ("cache_streaming_response", "async_cache_streaming_response")
@@ -46,7 +48,7 @@ def _watch(name: str, ended: Ended) -> Callable[[], None]:
     @functools.wraps(original)
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
         if says_its_end(self):
-            ended(str(getattr(self.logging_obj, "litellm_call_id", "")))
+            ended(call_id_of(getattr(self.logging_obj, "model_call_details", None) or {}))
         return original(self, *args, **kwargs)
 
     def restore() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["metadata_of", "tenant_of"]
+__all__ = ["CALL", "call_id_of", "metadata_of", "tenant_of"]
+
+CALL = "cache_fabric_call"
+"""Where a call's metadata names the call, if LiteLLM's own id of it is not to be relied on."""
 
 _BY_PROXY = (
     ("user_api_key_team_id", "team"),
@@ -22,6 +25,19 @@ def metadata_of(kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(part, Mapping):
             merged |= part
     return merged
+
+
+def call_id_of(kwargs: Mapping[str, Any]) -> str:
+    """Return the id of a call by its arguments, or by what LiteLLM tells its loggers of it.
+
+    ``litellm_call_id``; behind a proxy, where that is a client's to choose (``x-litellm-call-id``),
+    what the proxy's hook has written into the metadata.
+    """
+    for place in (kwargs, kwargs.get("litellm_params") or {}):
+        named = metadata_of(place).get(CALL)
+        if named:
+            return str(named)
+    return str(kwargs.get("litellm_call_id"))
 
 
 def tenant_of(kwargs: Mapping[str, Any]) -> str | None:
