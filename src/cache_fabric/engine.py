@@ -216,7 +216,9 @@ class Engine:
 
     async def _by_meaning(self, ticket: Ticket, degraded: str | None) -> Hit | Miss:
         question, policy = ticket.keys.question, self._policy_of(ticket)
-        if question is None or not (policy.semantic or self._shadow is not None):
+        is_wanted = policy.semantic or self._shadow is not None
+        # Neighbors are read from the store: one that has just failed would cost its time twice.
+        if question is None or not is_wanted or degraded is not None:
             return Miss(ticket=ticket, reason="not found", degraded=degraded)
         try:
             candidates = await self._near(ticket, question)

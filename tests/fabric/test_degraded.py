@@ -30,6 +30,7 @@ class Flaky(MemoryStore):
     """A store that fails or hangs when told to."""
 
     fault: str | None = None
+    asked: int = 0
     gate: threading.Event
 
     def __init__(self, namespace: str) -> None:
@@ -51,12 +52,31 @@ class Flaky(MemoryStore):
         await super().set_many(writes)
 
     async def _misbehave(self) -> None:
+        self.asked += self.fault is not None
         if self.fault == "raise":
             raise BackendUnavailable("flaky", "get", "gone")
         if self.fault == "bug":
             raise ZeroDivisionError
         if self.fault == "hang":
             await asyncio.Event().wait()
+
+
+async def test_a_store_that_hangs_costs_a_lookup_its_time_once(ask: Ask) -> None:
+    store = Flaky("n")
+    fabric = create_cache_fabric("memory", store=store, policy=Threshold(0.5))
+    missed = await fabric.lookup(ask("How do I return an item?"))
+    assert isinstance(missed, Miss)
+    await fabric.store(missed.ticket, "kept")
+    await fabric.flush()
+    near = ask("How do I return that item?")
+    assert isinstance(await fabric.lookup(near), Hit)
+    store.fault = "hang"
+    broken = await fabric.lookup(near)
+    assert isinstance(broken, Miss)
+    assert (broken.degraded, store.asked) == ("store", 1)
+    await fabric.release(broken.ticket)
+    store.fault = None
+    await fabric.aclose()
 
 
 @pytest.mark.parametrize("fault", ["raise", "bug", "hang"])
