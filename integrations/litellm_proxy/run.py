@@ -92,7 +92,7 @@ def proxying(folder: Path, model: Model) -> Iterator[str]:
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_MASTER_KEY": f"sk-{secrets.token_hex(32)}",
         "OPENAI_API_KEY": "sk-simulated",
-        "REDIS_URL": f"redis://127.0.0.1:{redis_port}",
+        "FABRIC_REDIS_URL": f"redis://127.0.0.1:{redis_port}",
         "UPSTREAM_URL": model.url,
     }
     proxy = [str(Path(sys.executable).with_name("litellm")), "--config", str(HERE / "config.yaml")]
