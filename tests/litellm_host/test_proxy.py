@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
 from cache_fabric import CacheFabric, FabricConfig, create_cache_fabric
 from cache_fabric.langchain import FabricCache
+from cache_fabric.web import create_app
 from fake_openai import serving
 from fake_openai._chat import read
 from fake_openai._mind import think
@@ -67,6 +69,13 @@ def ask_until_hit(proxy: Proxy, text: Any, **arguments: Any) -> Said:
 def bytes_of(redis: Server) -> bytes:
     """Everything that was ever written."""
     return b"".join(path.read_bytes() for path in redis.folder.rglob("*") if path.is_file())
+
+
+async def rated(fabric: CacheFabric, execution_id: str) -> int:
+    transport = httpx.ASGITransport(app=create_app(fabric))
+    async with httpx.AsyncClient(transport=transport, base_url="http://fabric") as http:
+        body = {"execution_id": execution_id, "user_rating": 1}
+        return (await http.post("/v1/feedback", json=body)).status_code
 
 
 def test_the_second_call_costs_nothing(proxy: Proxy) -> None:
@@ -387,6 +396,10 @@ def test_an_execution_is_found_by_the_header(proxy: Proxy, beside: CacheFabric) 
     assert execution.state["contexts"] == [{"key": "brief", "version": 1, "behaviour": 1}]
     beside.sync.record_feedback(name, {"score": 1})
     assert beside.sync.get_execution("chosen") is None
+    assert asyncio.run(rated(beside, name)) == 201
+    execution = beside.sync.get_execution(name)
+    assert execution is not None
+    assert execution.feedback[-1].data == {"user_rating": 1}
 
 
 def test_the_responses_api_is_answered_too(proxy: Proxy) -> None:

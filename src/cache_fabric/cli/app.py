@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cache_fabric.cli import answers, bench, contexts, demo, doctor, reindex, stats, tune
+from cache_fabric.cli import answers, bench, contexts, demo, doctor, reindex, serve, stats, tune
 
 __all__ = ["main"]
 
@@ -20,6 +20,7 @@ app.command()(stats.stats)
 app.command()(doctor.doctor)
 app.command()(reindex.reindex)
 app.command()(tune.tune)
+app.command()(serve.serve)
 app.add_typer(bench.app, name="bench")
 app.add_typer(answers.app, name="answers")
 app.add_typer(contexts.app, name="contexts")

@@ -1,0 +1,43 @@
+"""``cache-fabric serve``: the HTTP API of a fabric."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from typing import Annotated
+
+import typer
+
+from cache_fabric.cli._fabric import FabricOption, fail, open_fabric
+from cache_fabric.errors import MissingExtraError
+
+__all__ = ["serve"]
+
+_TOKEN = "CACHE_FABRIC_API_TOKEN"  # noqa: S105 - the name of a variable
+
+
+def serve(
+    fabric: FabricOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8090,
+) -> None:
+    """Serve the HTTP API: POST /v1/feedback. CACHE_FABRIC_API_TOKEN is what callers must carry."""
+    token = os.environ.get(_TOKEN)
+    if not token and not _is_loopback(host):
+        fail(f"{host} can be reached from outside: set {_TOKEN}, or listen on 127.0.0.1")
+    try:
+        import uvicorn
+
+        from cache_fabric.web.app import create_app
+    except ModuleNotFoundError:
+        fail(str(MissingExtraError("ui", "cache-fabric serve")))
+    opened = open_fabric(fabric)
+    with opened.sync:
+        uvicorn.run(create_app(opened, token=token or None), host=host, port=port)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
