@@ -1,4 +1,4 @@
-"""What every host shares: where it fails open, and the mark of a hit."""
+"""What every host shares: its terms, where it fails open, and the mark of a hit."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from cache_fabric.errors import NotCacheable
+from cache_fabric.errors import NotCacheable, ValidationError
 from cache_fabric.fabric import CacheFabric
+from cache_fabric.options import CacheOptions
 from cache_fabric.types import Bypass, Hit
+from cache_fabric.validation import check_id
 
-__all__ = ["FailOpen", "Seam", "mark_of"]
+__all__ = ["FailOpen", "Seam", "check_terms", "mark_of"]
 
 _log = logging.getLogger("cache_fabric")
 
@@ -30,6 +32,21 @@ def mark_of(hit: Hit) -> dict[str, Any]:
     if hit.stale:
         mark["stale"] = True
     return mark
+
+
+def check_terms(fabric: object, tenant: object, user: object, options: object) -> None:
+    """Check what a host is given; a tenant or a user may be a function that is asked at each call.
+
+    Raises:
+        ValidationError: A value is not usable; the message names the argument.
+    """
+    if not isinstance(fabric, CacheFabric):
+        raise ValidationError("fabric", f"expected a CacheFabric, got {type(fabric).__name__}")
+    for name, value in (("tenant", tenant), ("user", user)):
+        if value is not None and not callable(value):
+            check_id(value, name)
+    if not isinstance(options, CacheOptions):
+        raise ValidationError("options", f"expected CacheOptions, got {type(options).__name__}")
 
 
 class Seam:

@@ -20,7 +20,7 @@ from cache_fabric.types import CacheRequest, Hit
 if TYPE_CHECKING:
     from cache_fabric.fabric import CacheFabric
 
-__all__ = ["exact_hits", "semantic_hits"]
+__all__ = ["WORDS", "exact_hits", "semantic_hits"]
 
 _SYSTEM = "You are the support assistant of a shop. Answer in two sentences."
 
@@ -122,13 +122,13 @@ def _filled(folder: str, entries: int, partitions: int) -> Iterator[CacheFabric]
 
 def _request(number: int, partitions: int, *, again: bool = False) -> CacheRequest:
     rng = random.Random(number)  # noqa: S311 - a reproducible text, not a secret
-    words = " ".join(rng.choice(_WORDS) for _ in range(4))
+    words = " ".join(rng.choice(WORDS) for _ in range(4))
     question = f"{'how can I' if again else 'how do I'} {words} item{number}"
     messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": question}]
     return CacheRequest(model="m", messages=messages, tenant=f"t{number % partitions}")
 
 
-_WORDS = [
+WORDS = [
     "return",
     "order",
     "parcel",

@@ -24,6 +24,7 @@ from typing import Any
 
 import httpx
 
+from cache_fabric.bench.hits import WORDS
 from cache_fabric.bench.timing import Row
 from cache_fabric.stores._embedded_server import server_program
 
@@ -32,32 +33,6 @@ __all__ = ["proxy_throughput"]
 _AT_ONCE = 8
 _CALLS = 96  # of one round and kind
 _START_SECONDS = 180
-_WORDS = [
-    "return",
-    "order",
-    "parcel",
-    "refund",
-    "jacket",
-    "tent",
-    "boots",
-    "delivery",
-    "repair",
-    "size",
-    "colour",
-    "invoice",
-    "voucher",
-    "account",
-    "address",
-    "stove",
-    "bottle",
-    "lamp",
-    "rope",
-    "poles",
-    "map",
-    "compass",
-    "guarantee",
-    "exchange",
-]
 _PROXIES: dict[str, dict[str, Any]] = {
     "no cache": {},
     "LiteLLM's Redis cache": {"cache": True},
@@ -93,9 +68,7 @@ async def _measured(urls: dict[str, str], rounds: int) -> list[Row]:
     taken: dict[str, list[float]] = {}
     for number in range(rounds + 1):
         for name, url in urls.items():
-            asked = [
-                f"{' '.join(rng.choices(_WORDS, k=6))}? {next(numbers)}" for _ in range(_CALLS)
-            ]
+            asked = [f"{' '.join(rng.choices(WORDS, k=6))}? {next(numbers)}" for _ in range(_CALLS)]
             for kind in ("a miss", "a hit"):
                 begun = time.perf_counter()
                 await _ask_all(url, asked)

@@ -15,6 +15,7 @@ from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._call import read_call
 from cache_fabric.langchain._run_names import TENANT, USER
 from cache_fabric.options import NO_OPTIONS, CacheOptions
+from cache_fabric.seam import check_terms
 from cache_fabric.types import CacheRequest
 from cache_fabric.validation import check_id
 
@@ -40,16 +41,7 @@ class Terms:
     replay: Replay = "instant"
 
     def __post_init__(self) -> None:
-        given: object = self.fabric
-        if not isinstance(given, CacheFabric):
-            raise ValidationError("fabric", f"expected a CacheFabric, got {type(given).__name__}")
-        for name in ("tenant", "user"):
-            value = getattr(self, name)
-            if value is not None and not callable(value):
-                check_id(value, name)
-        asked: object = self.options
-        if not isinstance(asked, CacheOptions):
-            raise ValidationError("options", f"expected CacheOptions, got {type(asked).__name__}")
+        check_terms(self.fabric, self.tenant, self.user, self.options)
         if self.replay not in get_args(Replay):
             choices = " or ".join(get_args(Replay))
             raise ValidationError("replay", f"expected {choices}, got {self.replay!r:.40}")

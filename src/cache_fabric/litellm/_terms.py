@@ -10,13 +10,14 @@ from typing import Any, Literal
 
 from cache_fabric.call_form import openai_params
 from cache_fabric.chat_form import canonical
-from cache_fabric.errors import NotCacheable, ValidationError
+from cache_fabric.errors import NotCacheable
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.litellm._arguments import counting_arguments, plain
 from cache_fabric.litellm._controls import Controls, read_controls
 from cache_fabric.litellm._messages import message_nodes
 from cache_fabric.litellm._tenants import tenant_of
 from cache_fabric.options import NO_OPTIONS, CacheOptions
+from cache_fabric.seam import check_terms
 from cache_fabric.types import CacheRequest
 from cache_fabric.validation import check_id
 
@@ -60,16 +61,7 @@ class Terms:
     options: CacheOptions = NO_OPTIONS
 
     def __post_init__(self) -> None:
-        given: object = self.fabric
-        if not isinstance(given, CacheFabric):
-            raise ValidationError("fabric", f"expected a CacheFabric, got {type(given).__name__}")
-        for name in ("tenant", "user"):
-            value = getattr(self, name)
-            if value is not None and not callable(value):
-                check_id(value, name)
-        asked: object = self.options
-        if not isinstance(asked, CacheOptions):
-            raise ValidationError("options", f"expected CacheOptions, got {type(asked).__name__}")
+        check_terms(self.fabric, self.tenant, self.user, self.options)
 
     def read(self, kwargs: Mapping[str, Any]) -> Asked:
         """Return what a call asks.
