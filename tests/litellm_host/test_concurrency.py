@@ -153,3 +153,15 @@ def test_a_wrapped_stream_that_is_dropped(
     del stream
     gc.collect()
     eventually(lambda: stores(events) == ["released"])
+
+
+def test_an_answer_that_cannot_be_read_frees_the_others(
+    enabled: CacheFabric, events: list[Event], call: Calls
+) -> None:
+    asking = {**call, "messages": asked("hi"), "litellm_call_id": "one"}
+    desk = litellm.cache.desk
+    assert desk.lookup(asking) is None
+    assert len(enabled._life().engine.flights) == 1
+    desk.keep("no JSON", asking)
+    eventually(lambda: len(enabled._life().engine.flights) == 0)
+    assert open_calls() == 0

@@ -66,6 +66,7 @@ class Desk:
         LiteLLM may hand in the same answer twice, and that of a call within a call: what was not
         looked up here is not kept, but for a call that asked for no lookup.
         """
+        call = None
         with self.harmless(kwargs, counts_bypass=False):
             call = self._ended(kwargs)
             if call is None:
@@ -75,6 +76,9 @@ class Desk:
             if kwargs.get("stream") and call.asked.kind == "chat" and not call.says_its_end:
                 answer = Answer(payload=None, error="a stream that ended without a finish reason")
             self._fabric.sync.store(call.target, answer, usage=usage_of(body))
+            return
+        if call is not None:  # what cannot be read frees those who wait for it
+            self._give_up(call)
 
     def ended(self, call_id: str) -> None:
         """Note that the model of a stream has said why it stopped."""
