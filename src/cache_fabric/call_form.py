@@ -7,10 +7,14 @@ is sent to OpenAI's chat completions has one spelling, so that hosts share its a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["is_secret", "kept", "openai_params"]
+from cache_fabric.errors import NotCacheable
+
+__all__ = ["is_secret", "kept", "openai_params", "plain"]
+
+_LEAVES = (str, int, float, bytes, type(None))
 
 _TRANSPORT = frozenset(
     {
@@ -105,6 +109,33 @@ def _without_secrets(settings: Mapping[Any, Any]) -> dict[Any, Any]:
         for name, value in settings.items()
         if not (isinstance(name, str) and is_secret(name))
     }
+
+
+def plain(
+    value: Any, name: str, fields_of: Callable[[Any], Any] = lambda model: model.model_dump()
+) -> Any:
+    """Return a value without classes and objects, a class as the schema that a provider is sent.
+
+    Args:
+        value: Of an argument or a field.
+        name: What it is called, for the error.
+        fields_of: Returns the fields that count of an object of pydantic.
+
+    Raises:
+        NotCacheable: It holds an object that has no stable key.
+    """
+    if isinstance(value, _LEAVES):
+        return value
+    if isinstance(value, type) and hasattr(value, "model_json_schema"):
+        return {"json_schema": value.model_json_schema()}
+    if isinstance(value, Mapping):
+        return {key: plain(item, name, fields_of) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return type(value)(plain(item, name, fields_of) for item in value)
+    if hasattr(value, "model_dump") and not isinstance(value, type):
+        return plain(fields_of(value), name, fields_of)
+    kind = value.__name__ if isinstance(value, type) else type(value).__name__
+    raise NotCacheable(f"{name} holds a value of class {kind}, which has no stable key")
 
 
 def is_secret(name: str) -> bool:

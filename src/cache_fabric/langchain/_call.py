@@ -16,7 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, SecretStr
 
-from cache_fabric.call_form import kept
+from cache_fabric.call_form import kept, plain
 from cache_fabric.chat_form import canonical
 from cache_fabric.errors import NotCacheable
 from cache_fabric.langchain._endpoint import endpoints
@@ -24,10 +24,9 @@ from cache_fabric.langchain._settings import named, read_settings
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.types import CacheRequest
 
-__all__ = ["message_node", "read_call"]
+__all__ = ["declared", "message_node", "read_call"]
 
 _TOLD = "_cache_fabric_told"
-_LEAVES = (str, int, float, bytes, type(None))
 
 
 def read_call(
@@ -55,14 +54,14 @@ def read_call(
         NotCacheable: Something that the model is told has no stable key; the reason names it.
     """
     _forget_if_changed(model)
-    plain = {name: _plain(value, name) for name, value in arguments.items()}
-    settings = read_settings(model._get_llm_string(stop=stop, **plain))
+    said = {name: plain(value, name, _counting) for name, value in arguments.items()}
+    settings = read_settings(model._get_llm_string(stop=stop, **said))
     if settings.refusal is not None:
         raise NotCacheable(settings.refusal)
     fields = _unserialised(model)
     params = {"langchain:fields": fields} if fields else {}
     return CacheRequest(
-        model=named(plain, fields) or settings.model,
+        model=named(said, fields) or settings.model,
         messages=canonical(map(message_node, messages)),
         tools=settings.tools,
         params={**settings.params, **params, **endpoints(model)},
@@ -97,32 +96,20 @@ def _unserialised(model: BaseChatModel) -> dict[str, Any]:
     if model.is_lc_serializable():
         return {}
     kind = type(model)
-    fields = _plain(kept(_fields(model)), "model")
+    fields = plain(_counting(model), "model", _counting)
     return {"class": f"{kind.__module__}.{kind.__qualname__}", **fields}
 
 
-def _fields(value: BaseModel) -> dict[str, Any]:
-    """Return the fields that are no secrets; what a model only caches is no field."""
+def declared(value: BaseModel) -> dict[str, Any]:
+    """Return the fields of an object; what it only caches is no field.
+
+    Not by ``getattr``, which warns of deprecated ones.
+    """
     state = value.__dict__
     fields = {name: state[name] for name in type(value).model_fields if name in state}
-    return {
-        name: field
-        for name, field in {**fields, **(value.model_extra or {})}.items()
-        if not isinstance(field, SecretStr)
-    }
+    return {**fields, **(value.model_extra or {})}
 
 
-def _plain(value: Any, name: str) -> Any:
-    """Return a value without classes and objects, a class as the schema that a provider is sent."""
-    if isinstance(value, _LEAVES):
-        return value
-    if isinstance(value, type) and issubclass(value, BaseModel):
-        return {"json_schema": value.model_json_schema()}
-    if isinstance(value, BaseModel):
-        return _plain(kept(_fields(value)), name)
-    if isinstance(value, Mapping):
-        return {key: _plain(item, name) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return type(value)(_plain(item, name) for item in value)
-    kind = value.__name__ if isinstance(value, type) else type(value).__name__
-    raise NotCacheable(f"{name} holds a value of class {kind}, which has no stable key")
+def _counting(value: BaseModel) -> dict[str, Any]:
+    fields = declared(value).items()
+    return kept({name: field for name, field in fields if not isinstance(field, SecretStr)})

@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 from cache_fabric.call_form import kept
 from cache_fabric.errors import ConfigurationError
+from cache_fabric.langchain._call import declared
 from cache_fabric.validation import check_key
 
 __all__ = ["identity_of"]
@@ -106,9 +107,7 @@ class _Reader:
 def _declared(value: Any) -> dict[str, Any] | None:
     """Return the declared fields of an object, ``None`` if its class declares none."""
     if isinstance(value, BaseModel):
-        # Not by getattr, which warns of deprecated fields; not all of __dict__, which has caches.
-        declared = {n: value.__dict__[n] for n in type(value).model_fields if n in value.__dict__}
-        return {**declared, **(value.model_extra or {})}
+        return declared(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return None

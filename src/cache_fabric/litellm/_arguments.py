@@ -11,12 +11,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cache_fabric.call_form import kept
+from cache_fabric.call_form import kept, plain
 from cache_fabric.errors import NotCacheable
 
-__all__ = ["counting_arguments", "plain"]
+__all__ = ["counting_arguments"]
 
-_LEAVES = (str, int, float, bytes, type(None))
 _READ_APART = frozenset(
     {"custom_llm_provider", "functions", "input", "messages", "model", "prompt", "tools"}
 )
@@ -89,26 +88,6 @@ def counting_arguments(kwargs: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in kept(kwargs).items()
         if value is not None and not _is_passing(name, value)
     }
-
-
-def plain(value: Any, name: str) -> Any:
-    """Return a value without objects, a class as the schema that a provider is sent.
-
-    Raises:
-        NotCacheable: It holds an object that has no stable key.
-    """
-    if isinstance(value, _LEAVES):
-        return value
-    if isinstance(value, type) and hasattr(value, "model_json_schema"):
-        return {"json_schema": value.model_json_schema()}
-    if isinstance(value, Mapping):
-        return {key: plain(item, name) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return type(value)(plain(item, name) for item in value)
-    if hasattr(value, "model_dump") and not isinstance(value, type):
-        return plain(value.model_dump(), name)
-    kind = value.__name__ if isinstance(value, type) else type(value).__name__
-    raise NotCacheable(f"{name} holds a value of class {kind}, which has no stable key")
 
 
 def _is_passing(name: str, value: Any) -> bool:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cache_fabric.call_form import openai_params
+from cache_fabric.call_form import openai_params, plain
 from cache_fabric.chat_form import canonical
 from cache_fabric.errors import NotCacheable
 from cache_fabric.fabric import CacheFabric
-from cache_fabric.litellm._arguments import counting_arguments, plain
+from cache_fabric.litellm._arguments import counting_arguments
 from cache_fabric.litellm._controls import Controls, read_controls
 from cache_fabric.litellm._messages import message_nodes
 from cache_fabric.litellm._tenants import tenant_of
