@@ -33,11 +33,12 @@ __all__ = ["proxy_throughput"]
 _AT_ONCE = 8
 _CALLS = 96  # of one round and kind
 _START_SECONDS = 180
-_PROXIES: dict[str, dict[str, Any]] = {
-    "no cache": {},
-    "LiteLLM's Redis cache": {"cache": True},
-    "fabric": {"callbacks": ["cache_fabric.litellm_proxy.fabric_hook"]},
-    "fabric, exact only, not tracked": {"callbacks": ["cache_fabric.litellm_proxy.fabric_hook"]},
+_HOOK = {"callbacks": ["cache_fabric.litellm_proxy.fabric_hook"]}
+_PROXIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # for LiteLLM, for the fabric
+    "no cache": ({}, {}),
+    "LiteLLM's Redis cache": ({"cache": True}, {}),
+    "fabric": (_HOOK, {}),
+    "fabric, similarity 1, not tracked": (_HOOK, {"track": False, "similarity": 1.0}),
 }
 
 
@@ -54,7 +55,7 @@ def proxy_throughput(rounds: int = 5) -> list[Row]:
         serving = [server_program(), "--port", str(redis), "--bind", "127.0.0.1", "--save", ""]
         stack.enter_context(_running(serving, home, "redis"))
         urls = {
-            name: stack.enter_context(_proxy(home / str(number), name, settings, model, redis))
+            name: stack.enter_context(_proxy(home / str(number), model, redis, *settings))
             for number, (name, settings) in enumerate(_PROXIES.items())
         }
         for url in urls.values():
@@ -109,19 +110,17 @@ _KEY = f"sk-{secrets.token_hex(32)}"
 
 @contextlib.contextmanager
 def _proxy(
-    folder: Path, name: str, settings: dict[str, Any], model: str, redis: int
+    folder: Path, model: str, redis: int, settings: dict[str, Any], ours: dict[str, Any]
 ) -> Iterator[str]:
     folder.mkdir()
     own = {"type": "redis", "host": "127.0.0.1", "port": redis}
-    fabric: dict[str, Any] = {"backend": "redis", "url": f"redis://127.0.0.1:{redis}"}
-    if "exact" in name:
-        fabric |= {"track": False, "similarity": 1.0, "namespace": "exact"}
+    fabric = {"backend": "redis", "url": f"redis://127.0.0.1:{redis}", "namespace": folder.name}
     upstream = {"model": "openai/gpt-4o-mini", "api_base": model, "api_key": "sk-none"}
     config = {
         "model_list": [{"model_name": "gpt-4o-mini", "litellm_params": upstream}],
         "litellm_settings": {**settings, **({"cache_params": own} if "cache" in settings else {})},
         "general_settings": {"master_key": _KEY},
-        "cache_fabric": fabric,
+        "cache_fabric": {**fabric, **ours},
     }
     path, port = folder / "config.yaml", _free_port()
     path.write_text(json.dumps(config))  # JSON is YAML
