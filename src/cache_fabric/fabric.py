@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache_fabric.at_exit import run_at_exit
 from cache_fabric.config import FabricConfig
-from cache_fabric.executions import draft
 from cache_fabric.fabric_answers import AnswerMethods
 from cache_fabric.fabric_contexts import ContextMethods
+from cache_fabric.fabric_executions import ExecutionMethods
+from cache_fabric.fabric_feedback import FeedbackMethods
 from cache_fabric.fabric_prompts import PromptMethods
 from cache_fabric.fabric_values import ValueMethods
 from cache_fabric.instrumentation.events import EventHook
@@ -27,7 +28,7 @@ from cache_fabric.ledger import Inspection
 from cache_fabric.life import Life, Parts
 from cache_fabric.policy.base import Policy
 from cache_fabric.pricing import PriceTable
-from cache_fabric.records import Execution, Feedback, SimilarItem
+from cache_fabric.records import SimilarItem
 from cache_fabric.reindex import Progress, Reindexed, reindex
 from cache_fabric.types import (
     Bypass,
@@ -48,7 +49,9 @@ T = TypeVar("T")
 _EXIT_PATIENCE = 5.0  # seconds that the end of a program may wait for the store
 
 
-class CacheFabric(AnswerMethods, ContextMethods, PromptMethods, ValueMethods):
+class CacheFabric(
+    AnswerMethods, ContextMethods, ExecutionMethods, FeedbackMethods, PromptMethods, ValueMethods
+):
     """Answers, contexts, executions and metrics over one store, index and embedder.
 
     Made by `create_cache_fabric`; nothing connects before the first use or `open`. Async methods
@@ -178,54 +181,6 @@ class CacheFabric(AnswerMethods, ContextMethods, PromptMethods, ValueMethods):
         ``progress`` is called with how many entries are done, of how many. Raises `BackendError`.
         """
         return await self._run(lambda life: reindex(life.engine, life.parts.store, progress))
-
-    async def track_execution(
-        self,
-        execution_id: str,
-        graph_name: str,
-        state: Mapping[str, Any],
-        *,
-        tags: Iterable[str] | None = None,
-    ) -> Execution:
-        """Keep a run (``state``: input, output, nodes_executed ...); the same id replaces it."""
-        return await self._run(
-            lambda life: life.executions.track(execution_id, graph_name, state, tags)
-        )
-
-    def track_soon(
-        self,
-        execution_id: str,
-        graph_name: str,
-        state: Mapping[str, Any],
-        *,
-        tags: Iterable[str] | None = None,
-    ) -> bool:
-        """As `track_execution`, without waiting; the same method in both colours.
-
-        The run is written behind, at the latest by `flush` or `aclose`. No fault reaches the
-        caller: a run that cannot be kept (too many wait, not plain data, the store fails) is
-        dropped, and ``get_metrics()["executions"]`` counts both. Returns whether it was queued.
-        """
-        return self._life().tracked.put(execution_id, draft(execution_id, graph_name, state, tags))
-
-    async def get_execution(self, execution_id: str) -> Execution | None:
-        """Return a run with its feedback, or ``None``."""
-        return await self._run(lambda life: life.executions.get(execution_id))
-
-    async def search_executions(
-        self,
-        text: str | None = None,
-        *,
-        graph: str | None = None,
-        status: str | None = None,
-        limit: int = 50,
-    ) -> list[Execution]:
-        """Return the newest runs that match everything asked for."""
-        return await self._run(lambda life: life.executions.search(text, graph, status, limit))
-
-    async def record_feedback(self, execution_id: str, feedback: Mapping[str, Any]) -> Feedback:
-        """Keep what somebody said of a run; raises `NotFound` for an unknown id."""
-        return await self._run(lambda life: life.executions.record_feedback(execution_id, feedback))
 
     async def get_metrics(self) -> dict[str, Any]:
         """Return what this process measured; see `instrumentation.metrics.figures`."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
 from cache_fabric.ledger import Inspection
-from cache_fabric.records import Execution, Feedback, Invalidation, SimilarItem
+from cache_fabric.records import Invalidation, SimilarItem
 from cache_fabric.reindex import Progress, Reindexed
 from cache_fabric.sync_contexts import SyncContextMethods
+from cache_fabric.sync_executions import SyncExecutionMethods
+from cache_fabric.sync_feedback import SyncFeedbackMethods
+from cache_fabric.sync_view import SyncView
 from cache_fabric.types import (
     Bypass,
     CacheEntry,
@@ -21,15 +24,10 @@ from cache_fabric.types import (
     Usage,
 )
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["SyncCacheFabric"]
 
-T = TypeVar("T")
 
-
-class SyncCacheFabric(SyncContextMethods):
+class SyncCacheFabric(SyncContextMethods, SyncExecutionMethods, SyncFeedbackMethods, SyncView):
     """A blocking view of a fabric; `CacheFabric` documents the methods.
 
     Works in any thread and inside a running loop (a notebook cell), but for the loop that the
@@ -162,46 +160,6 @@ class SyncCacheFabric(SyncContextMethods):
 
     def reindex(self, progress: Progress | None = None) -> Reindexed:
         return self._call(lambda: self._fabric.reindex(progress))
-
-    def track_execution(
-        self,
-        execution_id: str,
-        graph_name: str,
-        state: Mapping[str, Any],
-        *,
-        tags: Iterable[str] | None = None,
-    ) -> Execution:
-        return self._call(
-            lambda: self._fabric.track_execution(execution_id, graph_name, state, tags=tags)
-        )
-
-    def track_soon(
-        self,
-        execution_id: str,
-        graph_name: str,
-        state: Mapping[str, Any],
-        *,
-        tags: Iterable[str] | None = None,
-    ) -> bool:
-        return self._fabric.track_soon(execution_id, graph_name, state, tags=tags)
-
-    def get_execution(self, execution_id: str) -> Execution | None:
-        return self._call(lambda: self._fabric.get_execution(execution_id))
-
-    def search_executions(
-        self,
-        text: str | None = None,
-        *,
-        graph: str | None = None,
-        status: str | None = None,
-        limit: int = 50,
-    ) -> list[Execution]:
-        return self._call(
-            lambda: self._fabric.search_executions(text, graph=graph, status=status, limit=limit)
-        )
-
-    def record_feedback(self, execution_id: str, feedback: Mapping[str, Any]) -> Feedback:
-        return self._call(lambda: self._fabric.record_feedback(execution_id, feedback))
 
     def get_metrics(self) -> dict[str, Any]:
         return self._call(self._fabric.get_metrics)

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from cache_fabric.bundle import Bundle
 from cache_fabric.context_rules import Change
 from cache_fabric.live_contexts import Listener
 from cache_fabric.records import ContextChange, ContextEntry, Resync
+from cache_fabric.sync_view import SyncView
 from cache_fabric.types import ContextScope
-
-if TYPE_CHECKING:
-    from cache_fabric.fabric import CacheFabric
 
 __all__ = ["SyncContextMethods"]
 
-T = TypeVar("T")
 
-
-class SyncContextMethods:
+class SyncContextMethods(SyncView):
     """Contexts, blocking."""
-
-    def __init__(self, fabric: CacheFabric) -> None:
-        self._fabric = fabric
-
-    def _call(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        return self._fabric._life().portal.call(call)
 
     def set_context(
         self,
