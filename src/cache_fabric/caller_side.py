@@ -119,7 +119,9 @@ class CallerSide:
     def end(self, ticket: Ticket, result: R) -> R:
         """Stamp the result with its time, tell the hooks, and return it."""
         ticket.lookup_seconds = time.monotonic() - ticket.started
-        result = dataclasses.replace(result, seconds=ticket.lookup_seconds, lookup_id=ticket.id)
+        asked: dict[str, Any] = {"asked": ticket.keys} if isinstance(result, Hit) else {}
+        seconds = ticket.lookup_seconds
+        result = dataclasses.replace(result, seconds=seconds, lookup_id=ticket.id, **asked)
         self._decisions.record(ticket, result)
         self._emit(event_of(ticket, result))
         if ticket.judged is None and ticket.shadowed is None:
@@ -165,6 +167,7 @@ class CallerSide:
             seconds=ticket.lookup_seconds,
             stale=True,
             lookup_id=ticket.id,
+            asked=ticket.keys,
         )
 
     def _close(self, ticket: Ticket, outcome: Literal["released", "stale"]) -> None:

@@ -232,6 +232,7 @@ class Hit:
         stale: True for an answer past its time, see ``FabricConfig.stale_while_revalidate`` and
             ``stale_if_error``.
         lookup_id: Names this lookup for ``explain`` in this process.
+        asked: What the request was looked up by.
     """
 
     entry: CacheEntry
@@ -242,6 +243,7 @@ class Hit:
     probability: float | None = None
     stale: bool = False
     lookup_id: str = ""
+    asked: KeySet | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
