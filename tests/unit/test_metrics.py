@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from cache_fabric.instrumentation.events import LookupEvent, StoreEvent
+from cache_fabric.instrumentation.events import LookupEvent, ReversalEvent, StoreEvent
 from cache_fabric.instrumentation.metrics import Metrics, figures
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.types import Usage
@@ -66,6 +66,21 @@ def test_lookups_without_a_hit_saved_exactly_nothing() -> None:
     metrics(miss())
     assert figures(metrics.totals())["cost_saved"] == 0.0
     assert figures(metrics.totals())["hit_rate"] == 0.0
+
+
+def test_a_reversal_takes_back_what_its_hit_had_saved_and_a_restore_books_it_again() -> None:
+    metrics = Metrics()
+    reversal = ReversalEvent(entry_id="e", execution_id="x", micros=300, tokens=150)
+    for event in (miss(), call(0.99), hit(0.002, 0.99), hit(0.002, 0.99), reversal):
+        metrics(event)
+    found = figures(metrics.totals())
+    assert found["cost_saved"] == pytest.approx(0.0003)
+    assert found["cost_reversed"] == pytest.approx(0.0003)
+    assert (found["tokens_saved"], found["hits_reversed"]) == (150, 1)
+    metrics(dataclasses.replace(reversal, again=True))
+    found = figures(metrics.totals())
+    assert found["cost_saved"] == pytest.approx(0.0006)
+    assert (found["tokens_saved"], found["hits_reversed"]) == (300, 0)
 
 
 def test_hits_without_a_price_saved_an_unknown_amount() -> None:

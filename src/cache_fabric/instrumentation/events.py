@@ -18,6 +18,7 @@ __all__ = [
     "ExecutionEvent",
     "LabelEvent",
     "LookupEvent",
+    "ReversalEvent",
     "ShadowEvent",
     "StoreEvent",
     "ValueEvent",
@@ -164,6 +165,25 @@ class ExecutionEvent:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReversalEvent:
+    """What a hit had saved is taken back, because its answer was bad; or booked again.
+
+    Attributes:
+        entry_id: Of the answer.
+        execution_id: Of the run that was served it.
+        micros: Micro-dollars, ``None`` if the hit was not priced.
+        tokens: Of the call that the hit stood in for; 0 where they are not known.
+        again: True where they are booked again.
+    """
+
+    entry_id: str
+    execution_id: str
+    micros: int | None
+    tokens: int
+    again: bool = False
+
+
 ValueOutcome = Literal["hit", "miss", "stored", "refused", "dropped", "evicted"]
 
 
@@ -193,6 +213,7 @@ Event = (
     | ShadowEvent
     | VerifierEvent
     | ExecutionEvent
+    | ReversalEvent
     | ValueEvent
 )
 EventHook = Callable[[Event], None]

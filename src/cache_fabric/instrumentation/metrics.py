@@ -14,6 +14,7 @@ from cache_fabric.instrumentation.events import (
     ExecutionEvent,
     LabelEvent,
     LookupEvent,
+    ReversalEvent,
     ShadowEvent,
     StoreEvent,
     ValueEvent,
@@ -45,6 +46,8 @@ class Metrics:
                 self._totals.verifier[event.outcome] += 1
             elif isinstance(event, ExecutionEvent):
                 self._totals.executions[event.outcome] += 1
+            elif isinstance(event, ReversalEvent):
+                _add_reversal(self._totals, event)
             elif isinstance(event, ValueEvent):
                 self._totals.values[f"{event.kind}.{event.outcome}"] += event.count
                 if event.degraded:
@@ -105,6 +108,13 @@ def _add_shadow(totals: Totals, event: ShadowEvent) -> None:
         totals.shadow["right" if event.right else "wrong"] += 1
 
 
+def _add_reversal(totals: Totals, event: ReversalEvent) -> None:
+    sign = -1 if event.again else 1
+    totals.reversed += sign
+    totals.reversed_micros += sign * (event.micros or 0)
+    totals.reversed_tokens += sign * event.tokens
+
+
 def _add_answer(totals: Totals, event: StoreEvent) -> None:
     totals.answers[event.outcome] += 1
     totals.evicted_bytes += event.size or 0
@@ -134,10 +144,13 @@ def figures(totals: Totals) -> dict[str, Any]:
     calls = totals.call_seconds + totals.call_lookup_seconds
     without = totals.original_seconds + totals.call_seconds
     took = totals.replayed_seconds + calls
+    saved = totals.saved_micros - totals.reversed_micros
     return {
         "hit_rate": _ratio(100.0 * hits, hits + misses),
         "avg_latency": _ratio(1e3 * (totals.hit_seconds + calls), served_hits + totals.calls),
-        "cost_saved": _dollars(totals.saved_micros, totals.priced, served_hits, misses),
+        "cost_saved": _dollars(saved, totals.priced, served_hits, misses),
+        "cost_reversed": totals.reversed_micros / 1e6,
+        "hits_reversed": totals.reversed,
         "speedup": _ratio(without, took),
         "requests": totals.outcomes.total(),
         "hits": hits,
@@ -162,7 +175,7 @@ def figures(totals: Totals) -> dict[str, Any]:
         "avg_hit_latency": _ratio(1e3 * totals.hit_seconds, served_hits),
         "avg_miss_latency": _ratio(1e3 * calls, totals.calls),
         "cost_spent": _dollars(totals.spent_micros, totals.paid, totals.calls, served_hits),
-        "tokens_saved": totals.saved_tokens,
+        "tokens_saved": totals.saved_tokens - totals.reversed_tokens,
         "tokens_spent": totals.spent_tokens,
     }
 

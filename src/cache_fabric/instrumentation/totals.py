@@ -36,6 +36,8 @@ class Totals:
         shadow: `ShadowEvent` without a label by ``outcome``, those that ``agreed``, and ``right``
             and ``wrong`` labels of would-be hits.
         verifier: `VerifierEvent` by ``outcome``.
+        reversed, reversed_micros, reversed_tokens: `ReversalEvent`: those that took back less those
+            that booked again, and the sums of ``micros`` and ``tokens``.
         executions: `ExecutionEvent` by ``outcome``.
         values: `ValueEvent`: sums of ``count`` by kind and outcome (``"embeddings.hit"``), and of
             misses that name a failed part (``"embeddings.degraded"``).
@@ -68,6 +70,9 @@ class Totals:
     spent_tokens: int = 0
     shadow: Counter[str] = field(default_factory=Counter)
     verifier: Counter[str] = field(default_factory=Counter)
+    reversed: int = 0
+    reversed_micros: int = 0
+    reversed_tokens: int = 0
     executions: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
 
