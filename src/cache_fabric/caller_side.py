@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import logging
 import secrets
 import time
@@ -24,6 +23,7 @@ from cache_fabric.freshness import expiry, is_within, is_young, must_bypass, ttl
 from cache_fabric.instrumentation.events import Event, EventHook, LookupEvent, StoreEvent, event_of
 from cache_fabric.keys import derive
 from cache_fabric.live_contexts import LiveContexts
+from cache_fabric.plain_answer import as_answer
 from cache_fabric.policy.admission import may_cache, may_store
 from cache_fabric.pricing import PriceTable
 from cache_fabric.scopes import Owner
@@ -38,6 +38,7 @@ from cache_fabric.types import (
     Miss,
     Ticket,
     Usage,
+    new_entry_id,
 )
 
 __all__ = ["CallerSide", "Prepared", "emit_to"]
@@ -188,7 +189,7 @@ class CallerSide:
         latency: float | None,
     ) -> Prepared | Ticket | None:
         """Return what to keep; or the ticket to release, if the answer must not be kept."""
-        answer = response if isinstance(response, Answer) else _as_answer(response)
+        answer = response if isinstance(response, Answer) else as_answer(response)
         try:
             ticket, keys, request = self._target(target)
         except NotCacheable:
@@ -204,7 +205,7 @@ class CallerSide:
             usage=usage,
             cost_micros=cost,
         )
-        entry = self._entry(keys, request, answer, event)
+        entry = self._entry(ticket or keys, request, answer, event)
         reason = may_store(answer, self._config)
         data = b""
         if reason is None:
@@ -233,12 +234,15 @@ class CallerSide:
         return mine, keys, target
 
     def _entry(
-        self, keys: KeySet, request: CacheRequest, answer: Answer, event: StoreEvent
+        self, of: Ticket | KeySet, request: CacheRequest, answer: Answer, event: StoreEvent
     ) -> CacheEntry:
-        now, nonce = time.time(), secrets.token_hex(4)
+        keys, entry_id = (
+            (of.keys, of.entry_id) if isinstance(of, Ticket) else (of, new_entry_id(of))
+        )
+        now, nonce = time.time(), entry_id.rpartition(".")[2]
         ttl = ttl_of(keys.question, request.options, self._config)
         return CacheEntry(
-            id=f"{keys.exact}.{nonce}",
+            id=entry_id,
             exact=keys.exact,
             partition=keys.partition,
             question=keys.question,
@@ -288,13 +292,3 @@ class CallerSide:
 
     def _emit(self, event: Event) -> None:
         emit_to(self._hooks, event)
-
-
-def _as_answer(response: Any) -> Answer:
-    if isinstance(response, str):
-        return Answer(payload=response, text=response)
-    try:
-        text = json.dumps(response, ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError):
-        text = type(response).__name__  # encoding will say that it is not plain data
-    return Answer(payload=response, text="" if response in (None, {}, []) else text)

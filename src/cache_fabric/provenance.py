@@ -20,7 +20,7 @@ class Served:
 
     Attributes:
         outcome: ``hit`` or ``miss``.
-        entry_id: Of the entry that was served or made.
+        entry_id: Of the entry that was served, or that the model's answer became if it was kept.
         tier, similarity, probability, stale: Of a hit.
         exact: Exact key of the request; that of the entry, but for a hit of the semantic tier.
         family: Of the request, see `KeySet`.
@@ -44,11 +44,8 @@ class Served:
     lookup_id: str | None = None
 
 
-def provenance(result: LookupResult, entry_id: str | None = None) -> dict[str, Any]:
-    """Return what an execution keeps of a lookup, as plain data.
-
-    ``entry_id`` is what ``store`` returned after a miss.
-    """
+def provenance(result: LookupResult) -> dict[str, Any]:
+    """Return what an execution keeps of a lookup, as plain data."""
     if isinstance(result, Bypass):
         return {"outcome": "bypass", "reason": result.reason}
     if isinstance(result, Miss):
@@ -56,7 +53,7 @@ def provenance(result: LookupResult, entry_id: str | None = None) -> dict[str, A
         return {
             "outcome": "miss",
             "reason": result.reason,
-            "entry_id": entry_id,
+            "entry_id": result.ticket.entry_id,
             "exact": keys.exact,
             "family": keys.family,
             "lookup_id": result.lookup_id,

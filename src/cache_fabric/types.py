@@ -8,6 +8,7 @@ texts; a distance never leaves its driver.
 from __future__ import annotations
 
 import enum
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ __all__ = [
     "Ticket",
     "Tier",
     "Usage",
+    "new_entry_id",
 ]
 
 Tier = Literal["hot", "exact", "flight", "semantic"]
@@ -179,6 +181,11 @@ class Candidate:
     similarity: float
 
 
+def new_entry_id(keys: KeySet) -> str:
+    """Return a new id for an answer to these keys: the exact key and a nonce."""
+    return f"{keys.exact}.{secrets.token_hex(4)}"
+
+
 @dataclass(slots=True, eq=False)
 class Ticket:
     """Permission to answer one request; made by the caller, closed once.
@@ -216,6 +223,13 @@ class Ticket:
     lease: bytes | None = field(default=None, repr=False)
     closed: bool = False
     id: str = ""
+    _entry_id: str = field(default="", repr=False)
+
+    @property
+    def entry_id(self) -> str:
+        """Id of the entry that this ticket's answer becomes, if it is kept."""
+        self._entry_id = self._entry_id or new_entry_id(self.keys)
+        return self._entry_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ async def test_a_hit_and_the_miss_before_it_tell_of_the_same_entry(fabric: Cache
     entry_id = await fabric.store(miss.ticket, "press the button")
     hit = await fabric.lookup(asked("how do I reset my password"))
     assert isinstance(hit, Hit)
-    steps = [{"cache": provenance(miss, entry_id)}, {"cache": provenance(hit)}]
+    steps = [{"cache": provenance(miss)}, {"cache": provenance(hit)}]
     made, served = served_in({"steps": steps})
     assert (made.outcome, served.outcome) == ("miss", "hit")
     assert made.entry_id == served.entry_id == entry_id
