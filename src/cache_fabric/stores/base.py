@@ -16,9 +16,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
-__all__ = ["Change", "Changes", "CommitConflict", "Record", "Store", "Write"]
+__all__ = ["Change", "Changes", "CommitConflict", "Durability", "Record", "Store", "Write"]
+
+Durability = Literal["memory", "process", "disk"]
+"""What an acknowledged write survives: nothing, the end of every process, the loss of power."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,10 @@ Term = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
-    """A body that is kept once; ``text`` is what documents that name it are found by as well."""
+    """A body that is kept once; ``text`` is what documents that name it are found by as well.
+
+    The key says what is in it: of two bodies under one key the first is kept.
+    """
 
     key: str
     value: bytes
@@ -63,7 +66,8 @@ class Query:
         terms: Each of these.
         least, most: Numbers that are there and not below, not above these.
         since, until: ``since <= at < until``.
-        text: Words that all occur, in the document's own text or all in one of its blobs.
+        text: Words that all occur, in the document's own text or all in one of its blobs; a text
+            without any word (``"?"``) asks for none and so holds of every document.
     """
 
     terms: frozenset[Term] = frozenset()
@@ -102,8 +106,9 @@ class Documents(Protocol):
     ) -> bool:
         """Replace the terms and numbers that a document has beside those it was put with.
 
-        They outlive a `put` of the same key and are deleted with the document. Returns False if
-        there is no such document.
+        They outlive a `put` of the same key and are deleted with the document. A number needs a
+        name of its own, which the document was not put with. Returns False if there is no such
+        document.
         """
 
     async def get(self, kind: str, keys: Sequence[str]) -> list[bytes | None]:
@@ -115,7 +120,7 @@ class Documents(Protocol):
     async def find(
         self, kind: str, query: Query, *, after: str | None = None, limit: int = 50
     ) -> Found:
-        """A page of what matches.
+        """A page of what matches; ``limit`` is above 0.
 
         Raises `ValidationError` (field ``cursor``) for a cursor that is not one of ours.
         """
@@ -133,20 +138,33 @@ def words(text: str) -> list[str]:
     A word is a run of letters and digits; a character of a script that is written without spaces
     (Chinese, Japanese, Thai ...) is a word of its own.
     """
-    folded = unicodedata.normalize("NFKD", text.casefold())
-    return list(dict.fromkeys("".join(map(_spaced, folded)).split()))
+    # Unicode's compatible caseless match: what decomposes may have a case, and the other way round.
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return list(dict.fromkeys(folded.translate(_SPACED).split()))
 
 
 _DENSE = (
     *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF)),
     *((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF)),
 )
+_MOST_REMEMBERED = 20_000
 
 
-def _spaced(character: str) -> str:
-    if unicodedata.combining(character):
-        return ""
-    if not character.isalnum():
-        return " "
-    is_dense = any(low <= ord(character) <= high for low, high in _DENSE)
-    return f" {character} " if is_dense else character
+class _Spaced(dict[int, str]):
+    """What stands for a character, looked up once: a prompt has thousands of the same few."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if unicodedata.combining(character):
+            spaced = ""
+        elif not character.isalnum():
+            spaced = " "
+        else:
+            is_dense = any(low <= code <= high for low, high in _DENSE)
+            spaced = f" {character} " if is_dense else character
+        if len(self) < _MOST_REMEMBERED:
+            self[code] = spaced
+        return spaced
+
+
+_SPACED = _Spaced()

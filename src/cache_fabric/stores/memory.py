@@ -17,7 +17,15 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import islice
 
 from cache_fabric.errors import BackendUnavailable, ConfigurationError
-from cache_fabric.stores.base import Change, Changes, CommitConflict, Record, Write
+from cache_fabric.stores._memory_documents import MemoryDocuments
+from cache_fabric.stores.base import (
+    Change,
+    Changes,
+    CommitConflict,
+    Durability,
+    Record,
+    Write,
+)
 
 __all__ = ["MemoryStore"]
 
@@ -39,6 +47,7 @@ class MemoryStore:
 
     name = "memory"
     shared = False
+    durability: Durability = "memory"
 
     def __init__(
         self,
@@ -50,6 +59,7 @@ class MemoryStore:
         if log_limit < 1:
             raise ConfigurationError(f"log_limit: expected a number above 0, got {log_limit}")
         self.namespace = namespace
+        self.documents = MemoryDocuments(self._check_open)
         self._clock = clock
         self._cache: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
         self._records: dict[str, Record] = {}
@@ -168,8 +178,14 @@ class MemoryStore:
             self._waiters.discard(waiter)
         return True
 
+    async def scrub(self) -> Sequence[str]:
+        """Nothing to do: what was deleted is no longer held anywhere."""
+        self._check_open("scrub")
+        return []
+
     async def aclose(self) -> None:
         self._closed = True
+        self.documents.clear()
         self._cache.clear()
         self._records.clear()
         self._log.clear()
