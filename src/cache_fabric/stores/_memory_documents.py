@@ -1,8 +1,9 @@
 """The documents of a store inside this process.
 
-Each kind is a dict, and a list of its places in order. A search walks that list from its newest
-end and gives way to the loop every few hundred documents; it goes on by the place where it stopped,
-which is right whatever was put or deleted in between. All else runs to its end without an await.
+Each kind is a dict, a list of its places in order, and one such list for each term. A search walks
+the shortest list that must hold what it looks for, from the newest end, and gives way to the loop
+every few hundred documents; it goes on by the place where it stopped, which is right whatever was
+put or deleted in between. All else runs to its end without an await.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ class _Kept:
         return self.document.at, self.document.key
 
     @property
+    def terms(self) -> Set[Term]:
+        return self.document.terms | self.marks
+
+    @property
     def blobs(self) -> Set[str]:
         return {blob.key for blob in self.document.blobs}
 
@@ -50,22 +55,30 @@ class _Kind:
 
     def __init__(self) -> None:
         self.kept: dict[str, _Kept] = {}
-        self.places: list[Place] = []  # oldest first
+        # Places, oldest first: of all documents under ``None``, of those that have a term under it.
+        self.places: defaultdict[Term | None, list[Place]] = defaultdict(list)
 
     def put(self, kept: _Kept) -> None:
-        insort(self.places, kept.place)
         self.kept[kept.document.key] = kept
+        for term in (None, *kept.terms):
+            insort(self.places[term], kept.place)
 
     def pop(self, key: str) -> _Kept | None:
         kept = self.kept.pop(key, None)
         if kept is not None:
-            del self.places[bisect_left(self.places, kept.place)]
+            for term in (None, *kept.terms):
+                places = self.places[term]
+                del places[bisect_left(places, kept.place)]
+                if not places:
+                    del self.places[term]
         return kept
 
-    def below(self, place: Place | None) -> list[_Kept]:
-        """Return the next few below a place, newest first."""
-        end = len(self.places) if place is None else bisect_left(self.places, place)
-        return [self.kept[key] for _, key in reversed(self.places[max(0, end - _STEP) : end])]
+    def below(self, place: Place | None, terms: Set[Term]) -> list[_Kept]:
+        """Return the next few below a place that may have all the terms, newest first."""
+        lists = [self.places.get(term, []) for term in terms] or [self.places.get(None, [])]
+        places = min(lists, key=len)
+        end = len(places) if place is None else bisect_left(places, place)
+        return [self.kept[key] for _, key in reversed(places[max(0, end - _STEP) : end])]
 
 
 class MemoryDocuments:
@@ -99,10 +112,11 @@ class MemoryDocuments:
         self, kind: str, key: str, *, terms: frozenset[Term], numbers: Mapping[str, float]
     ) -> bool:
         self._check_open("mark a document")
-        kept = self._kinds[kind].kept.get(key)
+        kept = self._kinds[kind].pop(key)
         if kept is None:
             return False
         kept.marks, kept.marked = terms, dict(numbers)
+        self._kinds[kind].put(kept)
         return True
 
     async def get(self, kind: str, keys: Sequence[str]) -> list[bytes | None]:
@@ -146,7 +160,7 @@ class MemoryDocuments:
     ) -> list[_Kept]:
         asked = frozenset(words(query.text))
         matching: list[_Kept] = []
-        while step := self._kinds[kind].below(place):
+        while step := self._kinds[kind].below(place, query.terms):
             for kept in step:
                 if self._matches(kept, query, asked):
                     matching.append(kept)
@@ -161,7 +175,7 @@ class MemoryDocuments:
         return (
             (query.since is None or at >= query.since)
             and (query.until is None or at < query.until)
-            and query.terms <= kept.document.terms | kept.marks
+            and query.terms <= kept.terms
             and _within({**kept.document.numbers, **kept.marked}, query)
             and (asked <= kept.words or any(asked <= self._blobs[key].words for key in kept.blobs))
         )
