@@ -20,7 +20,7 @@ from cache_fabric.stores.documents import Document, Found, Query, Term, words
 
 __all__ = ["MemoryDocuments"]
 
-_STEP = 500  # documents looked at between two turns of the loop: below a millisecond
+_STEP = 200  # documents looked at between two turns of the loop: below a millisecond
 
 
 @dataclass(slots=True)
