@@ -1,30 +1,21 @@
 """A store in Redis: one server, sentinels or a cluster; Redis 6.2 or newer, Valkey, no modules.
 
-Two halves, two promises. A cache entry always has a time to live in Redis: one that shall live for
+Two promises. A cache entry always has a time to live in Redis: one that shall live for
 ever gets ten years, so that ``volatile-lru`` may evict it. A record never has one, so no policy but
 ``allkeys-*`` can evict it, and `open` refuses those.
 
 How long it lasts is up to the server: with ``appendonly yes`` an acknowledged commit survives the
-death of the server's process, with ``appendfsync always`` a power cut; replicas are asynchronous,
-so a failover may lose the newest commits, and revisions then go on from the promoted replica's.
-
-`wait` is a blocking read of the change log from a revision on. The server checks and subscribes in
-one step, so there is no moment in which a commit could be missed, and after a broken connection
-the same read simply starts again.
+death of the server's process, with ``appendfsync always`` a power cut. Replicas are
+asynchronous, so a failover may lose the newest commits, and revisions then go on from the promoted
+replica's.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 
-from cache_fabric.errors import (
-    BackendTimeout,
-    BackendUnavailable,
-    ConfigurationError,
-    MissingExtraError,
-)
+from cache_fabric.errors import BackendUnavailable, ConfigurationError, MissingExtraError
 
 try:
     from cache_fabric.stores import _redis_scripts as scripts
@@ -42,10 +33,10 @@ from cache_fabric.stores._redis_links import (
     Link,
     Patience,
     connect,
-    pause,
     primaries,
 )
 from cache_fabric.stores._redis_urls import Place, place_of
+from cache_fabric.stores._redis_waits import Waits
 from cache_fabric.stores.base import Changes, Record, Write
 
 __all__ = ["RedisStore"]
@@ -93,8 +84,7 @@ class RedisStore:
         self._layout = Layout.of(namespace)
         self._links: tuple[Link, Link, Link] | None = None
         self._opened = AsyncExitStack()
-        self._waits: set[asyncio.Timeout] = set()
-        self._block = longest_block(client)
+        self._waits = Waits(self._layout.log, longest_block(client), self._closed_already)
         self._closed = False
 
     @classmethod
@@ -110,7 +100,7 @@ class RedisStore:
             BackendError: Nothing answers, or the login is refused.
         """
         if self._closed:
-            raise self._unusable("open", "closed; make a new one")
+            raise self._closed_already("open")
         if self._links is not None:
             return
         try:
@@ -197,58 +187,19 @@ class RedisStore:
 
     async def wait(self, after: int, timeout: float) -> bool:
         """As the protocol says; raises `BackendUnavailable` if the server is gone at the end."""
-        link = self._usable("wait")[2]
-        deadline = asyncio.get_running_loop().time() + timeout
-        try:
-            async with asyncio.timeout(None) as until_closed:
-                self._waits.add(until_closed)
-                try:
-                    return await self._appended(link, after, deadline)
-                finally:
-                    self._waits.discard(until_closed)
-        except TimeoutError as error:
-            if self._closed:
-                raise self._unusable("wait", "closed; make a new one") from error
-            raise
+        return await self._waits.wait(self._usable("wait")[2], after, timeout)
 
     async def aclose(self) -> None:
         if self._closed:
             return
         self._closed = True
-        for until_closed in self._waits:
-            until_closed.reschedule(0)
+        self._waits.close()
         await self._disconnect()
 
     async def _records_page(self, prefix: str, after: str | None) -> list[Record]:
         return await self._patient("records").call(
             "records", lambda client: scripts.records_page(client, self._layout, prefix, after)
         )
-
-    async def _appended(self, link: Link, after: int, deadline: float) -> bool:
-        now = asyncio.get_running_loop().time
-        failures = 0
-        while True:
-            remaining = deadline - now()
-            try:
-                if await self._read_blocking(link, after, min(remaining, self._block)):
-                    return True
-                failures = 0
-            except (BackendUnavailable, BackendTimeout):
-                remaining = deadline - now()
-                if remaining <= 0:
-                    raise
-                failures += 1
-                await pause(failures, remaining)
-            else:
-                if now() >= deadline:
-                    return False
-
-    async def _read_blocking(self, link: Link, after: int, seconds: float) -> bool:
-        # BLOCK 0 would be for ever. One item is enough to know that there is one.
-        block = ["BLOCK", max(1, round(seconds * 1000))] if seconds > 0 else []
-        from_id = f"{max(after, 0)}-0"
-        command = ["XREAD", "COUNT", 1, *block, "STREAMS", self._layout.log, from_id]
-        return bool(await link.call("wait", lambda client: client.execute_command(*command)))
 
     async def _located(self) -> tuple[Place, str]:
         if self._place is None:
@@ -278,10 +229,13 @@ class RedisStore:
 
     def _usable(self, operation: str) -> tuple[Link, Link, Link]:
         if self._closed:
-            raise self._unusable(operation, "closed; make a new one")
+            raise self._closed_already(operation)
         if self._links is None:
             raise self._unusable(operation, "not open; call open()")
         return self._links
+
+    def _closed_already(self, operation: str) -> BackendUnavailable:
+        return self._unusable(operation, "closed; make a new one")
 
     def _unusable(self, operation: str, state: str) -> BackendUnavailable:
         return BackendUnavailable(self.name, operation, f"the store is {state}")
