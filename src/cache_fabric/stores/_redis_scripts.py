@@ -19,17 +19,19 @@ from redis.exceptions import NoScriptError
 from cache_fabric.stores._redis_keys import Layout, decoded, encoded
 from cache_fabric.stores.base import Change, Changes, CommitConflict, Record, Write
 
-__all__ = ["Commit", "changes", "record", "records_page", "remove_if"]
+__all__ = ["REMEMBERED_MS", "Commit", "Script", "changes", "record", "records_page", "remove_if"]
 
-_REMEMBERED_MS = 60_000
-"""How long a commit that is tried again is known to be done; longer than all its tries."""
+REMEMBERED_MS = 60_000
+"""How long a step that is tried again is known to be done; longer than all its tries."""
 
 _RECORDS_A_PAGE = 500
 """Far below the 8,000 values that Lua can unpack."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Script:
+class Script:
+    """A text of Lua that the server keeps by its hash and is sent when it does not have it."""
+
     text: str
     sha: str = field(init=False)
 
@@ -44,7 +46,7 @@ class _Script:
             return await client.eval(self.text, len(keys), *keys, *arguments)
 
 
-_COMMIT = _Script("""
+_COMMIT = Script("""
 local head, records, order, log, done = unpack(KEYS)
 local limit, note, remembered, expectations = unpack(ARGV, 1, 4)
 local earlier = redis.call('GET', done)
@@ -81,20 +83,20 @@ redis.call('SET', done, revision, 'PX', remembered)
 return {revision}
 """)
 
-_CHANGES = _Script("""
+_CHANGES = Script("""
 local bounds = redis.call('HMGET', KEYS[1], 'head', 'floor')
 local items = redis.call('XRANGE', KEYS[2], ARGV[1], '+', 'COUNT', ARGV[2])
 return {bounds[1] or '0', bounds[2] or '0', items}
 """)
 
-_RECORDS_PAGE = _Script("""
+_RECORDS_PAGE = Script("""
 local keys = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])
 if #keys == 0 then return {keys, keys} end
 return {keys, redis.call('HMGET', KEYS[1], unpack(keys))}
 """)
 
 
-_REMOVE_IF = _Script("""
+_REMOVE_IF = Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('UNLINK', KEYS[1])
 """)
@@ -115,7 +117,7 @@ class Commit:
     async def run(self, client: Any, layout: Layout, log_limit: int) -> int:
         """The revision; raises `CommitConflict`."""
         keys = [layout.head, layout.records, layout.order, layout.log, layout.done + self.token]
-        settings = (log_limit, self.note, _REMEMBERED_MS, len(self.expect))
+        settings = (log_limit, self.note, REMEMBERED_MS, len(self.expect))
         arguments = [*settings, *chain.from_iterable(self._steps())]
         reply = await _COMMIT.run(client, keys, arguments)
         if len(reply) == 2:

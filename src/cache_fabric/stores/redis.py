@@ -1,8 +1,8 @@
 """A store in Redis: one server, sentinels or a cluster; Redis 6.2 or newer, Valkey, no modules.
 
 Two promises. A cache entry always has a time to live in Redis: one that shall live for
-ever gets ten years, so that ``volatile-lru`` may evict it. A record never has one, so no policy but
-``allkeys-*`` can evict it, and `open` refuses those.
+ever gets ten years, so that ``volatile-lru`` may evict it. A record or a document never has one, so
+no policy but ``allkeys-*`` can evict it, and `open` refuses those.
 
 How long it lasts is up to the server: with ``appendonly yes`` an acknowledged commit survives the
 death of the server's process, with ``appendfsync always`` a power cut. Replicas are
@@ -23,6 +23,7 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("redis", "the Redis store") from error
 
 from cache_fabric.stores._redis_checks import check_client, check_server, longest_block
+from cache_fabric.stores._redis_documents import RedisDocuments
 from cache_fabric.stores._redis_entries import added, assignment, existing, pipelined, values
 from cache_fabric.stores._redis_errors import BACKEND
 from cache_fabric.stores._redis_keys import Layout, encoded
@@ -82,6 +83,7 @@ class RedisStore:
         self._log_limit = log_limit
         self._request = Patience.of_request(request_timeout)
         self._layout = Layout.of(namespace)
+        self.documents = RedisDocuments(self._layout, self._patient)
         self._links: tuple[Link, Link, Link] | None = None
         self._opened = AsyncExitStack()
         self._waits = Waits(self._layout.log, longest_block(client), self._closed_already)
