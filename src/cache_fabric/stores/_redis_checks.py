@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from functools import partial
 from typing import Any
 
-from redis import exceptions as redis_errors
 from redis.asyncio import Redis, RedisCluster
 
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.stores._redis_links import Client, Link, asking, primaries
+from cache_fabric.stores._redis_settings import setting
 
 __all__ = ["check_client", "check_server", "longest_block"]
 
@@ -36,7 +35,7 @@ async def check_server(link: Link, address: str) -> None:
             raise ConfigurationError(
                 f"url: {address} is Redis {'.'.join(map(str, version))}; expected 6.2 or newer"
             )
-        policy = await link.call("open", partial(_policy, node))
+        policy = await setting(link, "open", node, "maxmemory-policy")
         if policy is None:
             _log.warning(
                 "%s does not show its maxmemory-policy: records are safe only if that is "
@@ -80,19 +79,3 @@ def _version(info: Any) -> tuple[int, ...]:
         found = re.search(rb"redis_version:([\d.]+)", info)
         text = found[1].decode() if found else "0"
     return tuple(int(part) for part in text.split(".") if part.isdigit())
-
-
-async def _policy(node: Any, _: Any) -> str | None:
-    try:
-        answer = await node.execute_command("CONFIG GET", "maxmemory-policy")
-    except redis_errors.ResponseError:
-        return None  # managed servers forbid CONFIG
-    named = (
-        answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
-    )
-    found = {_text(name): _text(value) for name, value in named.items()}
-    return found.get("maxmemory-policy")
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

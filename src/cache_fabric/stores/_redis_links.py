@@ -70,13 +70,13 @@ class Link:
 
     def __init__(self, client: Client, address: str, patience: Patience) -> None:
         self.client = client
-        self._address = address
+        self.address = address
         self._patience = patience
         self._turns = asyncio.Semaphore(patience.at_once)
 
     async def call(self, operation: str, job: Callable[[Any], Awaitable[T]]) -> T:
         """What the job returns; raises `BackendError` or a child."""
-        with translated(operation, self._address):
+        with translated(operation, self.address):
             async with asyncio.timeout(self._patience.whole):
                 return await self._tried(operation, job)
 
@@ -90,7 +90,7 @@ class Link:
 
     async def _once(self, operation: str, job: Callable[[Any], Awaitable[T]]) -> T:
         async with self._turns:
-            with translated(operation, self._address):
+            with translated(operation, self.address):
                 return await job(self.client)
 
 

@@ -4,8 +4,8 @@ Two promises. A cache entry always has a time to live in Redis: one that shall l
 ever gets ten years, so that ``volatile-lru`` may evict it. A record or a document never has one, so
 no policy but ``allkeys-*`` can evict it, and `open` refuses those.
 
-How long it lasts is up to the server: with ``appendonly yes`` an acknowledged commit survives the
-death of the server's process, with ``appendfsync always`` a power cut. Replicas are
+How long it lasts is up to the server: with ``appendonly yes`` what was acknowledged survives the
+death of the server's process, with ``appendfsync always`` a power cut (`durability`). Replicas are
 asynchronous, so a failover may lose the newest commits, and revisions then go on from the promoted
 replica's.
 """
@@ -36,9 +36,11 @@ from cache_fabric.stores._redis_links import (
     connect,
     primaries,
 )
+from cache_fabric.stores._redis_scrub import scrubbed
+from cache_fabric.stores._redis_settings import durability_of
 from cache_fabric.stores._redis_urls import Place, place_of
 from cache_fabric.stores._redis_waits import Waits
-from cache_fabric.stores.base import Changes, Record, Write
+from cache_fabric.stores.base import Changes, Durability, Record, Write
 
 __all__ = ["RedisStore"]
 
@@ -61,6 +63,7 @@ class RedisStore:
 
     name = BACKEND
     shared = True
+    durability: Durability = "memory"
 
     def __init__(
         self,
@@ -112,6 +115,7 @@ class RedisStore:
                 for patience in (self._request, PATIENT, WATCH)
             )
             await check_server(patient, address)
+            self.durability = await durability_of(patient)
             # The first calls of a cluster's client fail one another when they come together.
             await patient.call("open", lambda _: primaries(fast.client))
         except BaseException:
@@ -190,6 +194,14 @@ class RedisStore:
     async def wait(self, after: int, timeout: float) -> bool:
         """As the protocol says; raises `BackendUnavailable` if the server is gone at the end."""
         return await self._waits.wait(self._usable("wait")[2], after, timeout)
+
+    async def scrub(self) -> Sequence[str]:
+        """Write the files of the server anew, which may take a minute each, and say what remains.
+
+        The change log keeps its notes.
+        """
+        is_embedded = not isinstance(self._place, Place | None)
+        return await scrubbed(self._patient("scrub"), is_ours=is_embedded)
 
     async def aclose(self) -> None:
         if self._closed:
