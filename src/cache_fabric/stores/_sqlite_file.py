@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from cache_fabric.errors import (
     BackendUnavailable,
     ConfigurationError,
 )
+from cache_fabric.stores._sqlite_document_tables import DOCUMENT_TABLES
+from cache_fabric.stores.base import Durability
 
 __all__ = ["BACKEND", "open_file", "transaction", "translated"]
 
@@ -28,6 +30,11 @@ _READER_PATIENCE = 0.05
 """Seconds a read may wait. In WAL mode it waits for nobody but a recovery after a crash."""
 
 _WAL_BYTES_KEPT = 64 * 1024 * 1024
+_CACHE_KIB = 16 * 1024
+"""Of pages, for the one connection that searches and merges; the default of 2 MiB is for phones."""
+
+_SYNCHRONOUS: Mapping[Durability, str] = {"process": "NORMAL", "disk": "FULL"}
+_FULL_TEXT = "fts5"
 
 _MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -58,18 +65,22 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    DOCUMENT_TABLES,
 )
 """Statements that lead from version n (``PRAGMA user_version``) to n + 1."""
 
 
-def open_file(path: Path, busy_timeout: float) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+def open_file(
+    path: Path, busy_timeout: float, durability: Durability = "process"
+) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     """A connection that writes and one that only reads, to a file of the current version.
 
     Makes the file and its folder where they are missing. A file that is not ours is not changed.
 
     Raises:
         ConfigurationError: The path is a folder, its folder cannot be made, the file belongs to
-            another program or to a newer version, or its file system has no shared memory.
+            another program or to a newer version, its file system has no shared memory, or this
+            SQLite was built without FTS5.
         BackendError: Not a database, damaged, locked, not writable.
     """
     try:
@@ -82,6 +93,7 @@ def open_file(path: Path, busy_timeout: float) -> tuple[sqlite3.Connection, sqli
     with ExitStack() as on_failure, translated("open", path):
         writer = _connect(path, busy_timeout)
         on_failure.callback(writer.close)
+        _require_full_text(writer)
         with transaction(writer):
             _migrate(writer, path)
         if _in_wal_mode(writer, busy_timeout) != "wal":
@@ -89,14 +101,24 @@ def open_file(path: Path, busy_timeout: float) -> tuple[sqlite3.Connection, sqli
                 f"path: the file system of {path} cannot share a database between processes "
                 "(SQLite's WAL mode); use a local disk"
             )
-        writer.execute("PRAGMA synchronous = NORMAL")
+        writer.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
         writer.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
         # Deleted answers may hold personal data: they must not stay readable in free pages.
         writer.execute("PRAGMA secure_delete = ON")
+        writer.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         reader = _connect(path, _READER_PATIENCE)
         on_failure.callback(reader.close)
         on_failure.pop_all()
     return writer, reader
+
+
+def _require_full_text(connection: sqlite3.Connection) -> None:
+    modules = "SELECT 1 FROM pragma_module_list WHERE name = ?"
+    if connection.execute(modules, (_FULL_TEXT,)).fetchone() is None:
+        raise ConfigurationError(
+            f"store: the SQLite of this Python ({sqlite3.sqlite_version}) was built without FTS5, "
+            "which searches executions; use a Python whose SQLite has it, or another store"
+        )
 
 
 def _in_wal_mode(writer: sqlite3.Connection, patience: float) -> str:

@@ -2,14 +2,15 @@
 
 Where things run. A read by key is one look-up in an index: it was measured at 14 us, while a way
 to a thread and back costs 60 us, so reads by key run right on the home loop. In WAL mode they wait
-for no writer. Writes may wait for another process's lock
-and for the disk, and scans may be long, so both run on one worker thread with a connection of its
-own: the loop never waits on a disk sync, and since SQLite takes one writer at a time, more threads
-would only queue inside SQLite instead of here.
+for no writer. Writes may wait for another process's lock and for the disk, and scans and searches
+may be long, so both run on one worker thread with a connection of its own: the loop never waits on
+a disk sync, and since SQLite takes one writer at a time, more threads would only queue inside
+SQLite instead of here.
 
 How long it lasts. With WAL and ``synchronous=NORMAL`` an acknowledged write survives the death of
 any process (kill -9). After a power cut the newest writes may be missing, but the file is whole:
-every commit is there completely or not at all.
+every commit is there completely or not at all. With ``durability="disk"`` every commit is synced
+(``synchronous=FULL``) and survives that as well.
 
 A commit of another process is noticed by asking for the head of the log every 20 ms (about 10 us
 each): SQLite has no notification between processes.
@@ -24,13 +25,18 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
+from urllib.parse import parse_qsl
 
 from cache_fabric.errors import BackendUnavailable, ConfigurationError
+from cache_fabric.stores._sqlite_document_tables import BLOB_WORDS, DOCUMENT_TOKENS
+from cache_fabric.stores._sqlite_documents import SqliteDocuments
 from cache_fabric.stores._sqlite_file import BACKEND, open_file, translated
 from cache_fabric.stores._sqlite_rows import Rows
-from cache_fabric.stores.base import Changes, Record, Write
+from cache_fabric.stores._sqlite_scrub import merge_some, scrub_file
+from cache_fabric.stores.base import Changes, Durability, Record, Write
 
 __all__ = ["SqliteStore"]
 
@@ -50,9 +56,11 @@ class SqliteStore:
         clock: Seconds since the epoch; called on the loop and on the worker thread.
         log_limit: How many changes the log keeps.
         busy_timeout: Seconds a write waits for the lock of another process.
+        durability: What an acknowledged write survives, ``"process"`` or ``"disk"``.
 
     Raises:
-        ConfigurationError: ``path`` is ``":memory:"`` or ``log_limit`` is below 1.
+        ConfigurationError: ``path`` is ``":memory:"``, ``log_limit`` is below 1, or the
+            durability is not one of a file.
     """
 
     name = BACKEND
@@ -66,13 +74,20 @@ class SqliteStore:
         clock: Callable[[], float] = time.time,
         log_limit: int = 100_000,
         busy_timeout: float = 5.0,
+        durability: Durability = "process",
     ) -> None:
         if str(path) == ":memory:":
             raise ConfigurationError("path: ':memory:' names no file; use the memory store")
         if log_limit < 1:
             raise ConfigurationError(f"log_limit: expected a number above 0, got {log_limit}")
+        if durability not in {"process", "disk"}:
+            raise ConfigurationError(
+                f"durability: expected 'process' or 'disk' for a file, got {durability!r}"
+            )
         self.path = Path(path)
         self.namespace = namespace
+        self.durability = durability
+        self.documents = SqliteDocuments(namespace, self._by_key, self._on_worker)
         self._rows = Rows.of(namespace, clock, log_limit)
         self._busy_timeout = busy_timeout
         self._writer: sqlite3.Connection | None = None
@@ -85,8 +100,20 @@ class SqliteStore:
 
     @classmethod
     def from_url(cls, url: str, namespace: str) -> SqliteStore:
-        """A store for ``sqlite://relative/file.db`` or ``sqlite:///absolute/file.db``."""
-        return cls(url.partition("://")[2], namespace)
+        """A store for ``sqlite://relative/file.db`` or ``sqlite:///absolute/file.db``.
+
+        ``?durability=disk`` behind it is as the argument; another option is a
+        `ConfigurationError`.
+        """
+        path, _, options = url.partition("://")[2].partition("?")
+        named = dict(parse_qsl(options, keep_blank_values=True))
+        durability = cast(Durability, named.pop("durability", "process"))
+        if named:
+            raise ConfigurationError(
+                f"store: unknown {', '.join(sorted(named))} in the URL of a file, expected "
+                "durability=process or durability=disk"
+            )
+        return cls(path, namespace, durability=durability)
 
     async def open(self) -> None:
         """Make or check the file, and migrate it to the current version.
@@ -175,6 +202,14 @@ class SqliteStore:
             self._waiters.discard(woken)
         return True
 
+    async def scrub(self) -> Sequence[str]:
+        # Step by step, so that others may write in between; only the last rewrites all at once.
+        for index in (DOCUMENT_TOKENS, BLOB_WORDS):
+            await self._on_worker("scrub", partial(merge_some, index, True))
+            while await self._on_worker("scrub", partial(merge_some, index, False)):
+                pass
+        return await self._on_worker("scrub", scrub_file)
+
     async def aclose(self) -> None:
         """Close the file once the writes before this call are done."""
         if self._closed:
@@ -213,7 +248,8 @@ class SqliteStore:
 
     def _connect(self) -> None:
         if self._writer is None:
-            self._writer, self._reader = open_file(self.path, self._busy_timeout)
+            opened = open_file(self.path, self._busy_timeout, self.durability)
+            self._writer, self._reader = opened
 
     def _disconnect(self) -> None:
         for connection in (self._reader, self._writer):
