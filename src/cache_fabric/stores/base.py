@@ -1,12 +1,13 @@
 """What a store of bytes must do, and nothing about what the bytes mean.
 
-A store has two halves over one namespace:
+A store has three parts over one namespace:
 
 * the **cache half** (`get`, `set_many`, `add`, `delete`, `scan`, `clear`): keys with an optional
   time to live, which may be evicted;
 * the **record half** (`read`, `records`, `commit`, `changes`, `wait`): keys that are never evicted,
   written by an atomic multi-key compare-and-set that also appends one item to an ordered change
-  log. Its model is etcd's transaction and watch (etcd.io, "API guarantees").
+  log. Its model is etcd's transaction and watch (etcd.io, "API guarantees");
+* its **documents** (`documents.Documents`): found by terms, numbers, times and words.
 
 A store knows nothing of prompts, tenants, policies or metrics. Drivers translate the errors of
 their SDK into `BackendError` and its children. Whoever creates a client closes it.
@@ -17,6 +18,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
+
+from cache_fabric.stores.documents import Documents
 
 __all__ = ["Change", "Changes", "CommitConflict", "Durability", "Record", "Store", "Write"]
 
@@ -89,6 +92,14 @@ class Store(Protocol):
     name: str
     shared: bool
 
+    @property
+    def durability(self) -> Durability:
+        """What a write survives that this store has acknowledged; known after `open`."""
+
+    @property
+    def documents(self) -> Documents:
+        """Its documents; usable after `open`."""
+
     async def open(self) -> None:
         """Connect and check; idempotent. Raises `BackendError` or `ConfigurationError`."""
 
@@ -144,6 +155,12 @@ class Store(Protocol):
 
         Raises `BackendUnavailable` when the backend is gone at the deadline. A fail-over can move
         the head back: a reader whose place is above the head must start anew.
+        """
+
+    async def scrub(self) -> Sequence[str]:
+        """Make the bytes of all that was deleted unreadable, as far as that can be done from here.
+
+        Returns what remains and until when, one sentence each; nothing where nothing remains.
         """
 
     async def aclose(self) -> None:

@@ -11,7 +11,11 @@ import pytest
 pytest.register_assert_rewrite(
     "cache_fabric.testing.stores",
     "cache_fabric.testing._store_cache_half",
+    "cache_fabric.testing._store_one_step",
     "cache_fabric.testing._store_record_half",
+    "cache_fabric.testing._document_suite",
+    "cache_fabric.testing._store_document_half",
+    "cache_fabric.testing._store_document_search",
     "cache_fabric.testing.indexes",
     "cache_fabric.testing._index_search_half",
     "cache_fabric.testing._index_suite",

@@ -31,8 +31,11 @@ import pytest_asyncio
 
 from cache_fabric.errors import BackendUnavailable
 from cache_fabric.stores.base import Store, Write
+from cache_fabric.stores.documents import Document, Query
 from cache_fabric.testing._guarded import refuse_weakening
 from cache_fabric.testing._store_cache_half import CacheHalf
+from cache_fabric.testing._store_document_half import DocumentHalf
+from cache_fabric.testing._store_document_search import DocumentSearch
 from cache_fabric.testing._store_one_step import OneStep
 from cache_fabric.testing._store_record_half import RecordHalf
 from cache_fabric.testing._store_suite import ManualClock, OpenStore
@@ -60,10 +63,18 @@ _AFTER_CLOSE: dict[str, Callable[[Store], Coroutine[Any, Any, object]]] = {
     "commit": lambda store: store.commit([Write("k", b"v")], note=b""),
     "changes": lambda store: store.changes(0),
     "wait": lambda store: store.wait(0, 0.01),
+    "scrub": lambda store: store.scrub(),
+    "put": lambda store: store.documents.put("x", [Document(key="k", value=b"v", at=1)]),
+    "mark": lambda store: store.documents.mark("x", "k", terms=frozenset(), numbers={}),
+    "get a document": lambda store: store.documents.get("x", ["k"]),
+    "blobs": lambda store: store.documents.blobs(["k"]),
+    "find": lambda store: store.documents.find("x", Query()),
+    "count": lambda store: store.documents.count("x", Query()),
+    "delete a document": lambda store: store.documents.delete("x", ["k"]),
 }
 
 
-class StoreContract(CacheHalf, OneStep, RecordHalf):
+class StoreContract(CacheHalf, OneStep, RecordHalf, DocumentHalf, DocumentSearch):
     """Every promise of `cache_fabric.stores.base.Store`; subclass it and give ``make_store``.
 
     Attributes:
