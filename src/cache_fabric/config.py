@@ -49,6 +49,12 @@ class FabricConfig:
         hot_entries, hot_bytes: Bounds of the in-process tier.
         hot_ttl: Seconds the in-process tier may hide a change made by another process.
         queue_entries, queue_bytes: Bounds of the write-behind queue; above them writes are dropped.
+        index_executions: Whether the questions of executions are embedded, to be found by meaning;
+            only where the policy looks for answers by meaning, too.
+        executions_max_age: Seconds that executions are kept, twice as long if they have feedback;
+            ``None`` for ever.
+        executions_max_count: How many executions without feedback are kept, and how many with;
+            the oldest go. ``None`` is no bound.
     """
 
     namespace: str = "default"
@@ -80,6 +86,9 @@ class FabricConfig:
     hot_ttl: float = 60.0
     queue_entries: int = 10_000
     queue_bytes: int = 64 * 1024 * 1024
+    index_executions: bool = True
+    executions_max_age: float | None = None
+    executions_max_count: int | None = 1_000_000
 
     def __post_init__(self) -> None:
         if not self.namespace or len(self.namespace) > 128 or not self.namespace.isprintable():
@@ -87,7 +96,7 @@ class FabricConfig:
         if not isinstance(self.secret, bytes):
             raise ConfigurationError("secret: expected bytes")
         for name in _SECONDS:
-            if name != "ttl" or self.ttl is not None:
+            if name not in _FOR_EVER or getattr(self, name) is not None:
                 self._check_number(name, "seconds", "above 0", lambda value: value > 0)
         for name in _WINDOWS:
             self._check_number(name, "seconds", "of 0 or more", lambda value: value >= 0)
@@ -122,7 +131,9 @@ class FabricConfig:
 _SECONDS = (
     *("ttl", "volatile_ttl", "exact_timeout", "semantic_timeout"),
     *("open_timeout", "flight_timeout", "hot_ttl", "recount_interval"),
+    "executions_max_age",
 )
+_FOR_EVER = ("ttl", "executions_max_age")  # where ``None`` says so
 _WINDOWS = ("stale_while_revalidate", "stale_if_error", "join_paraphrases")
 _VOLATILE = ("ttl", "bypass", "ignore")
 _SWITCHES = tuple(f.name for f in fields(FabricConfig) if f.type == "bool")

@@ -1,170 +1,260 @@
-"""Executions and the feedback they got: one record a run, one a feedback."""
+"""Executions: kept behind their callers, found by what they are, say and mean, taken out again."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from secrets import token_hex
+from typing import Any, TypeVar
 
 import msgspec
 
 from cache_fabric import codec
 from cache_fabric.config import FabricConfig
-from cache_fabric.errors import NotFound, ValidationError
+from cache_fabric.errors import BackendTimeout, NotFound, ValidationError
+from cache_fabric.execution_documents import EXECUTIONS, ExecutionDocuments
+from cache_fabric.execution_draft import checked
+from cache_fabric.execution_form import Body, Event, asked_hash, execution_of
+from cache_fabric.execution_questions import ExecutionQuestions
+from cache_fabric.execution_terms import Sought, question_of
 from cache_fabric.part import Part
-from cache_fabric.records import Execution, Feedback
-from cache_fabric.scopes import SEPARATOR
-from cache_fabric.stores.base import Store, Write
+from cache_fabric.records import Execution, Feedback, Page
+from cache_fabric.stores.documents import Document, Documents, Query, Term
+from cache_fabric.subject import Subject
 from cache_fabric.validation import check_id, check_json
 
-__all__ = ["EXECUTIONS", "Executions", "draft"]
+__all__ = ["Executions"]
 
-EXECUTIONS = "x/"
-_FEEDBACK = "f/"
 _PATIENCE = 10.0  # seconds for work that nobody waits for
+_PAGE = 500
+_NEAR = 64  # questions that a search by meaning looks at
+T = TypeVar("T")
+Run = tuple[str, Body | None]
 
 
 class Executions:
-    """Tracked runs over a store; the arguments are those of `Contexts`."""
+    """The runs of one namespace; lives on the home loop.
 
-    def __init__(self, store: Part, records: Store, config: FabricConfig) -> None:
+    Args:
+        store: The store behind its part.
+        documents: Of that store.
+        questions: Finds runs by meaning.
+        config: The secret.
+    """
+
+    def __init__(
+        self,
+        store: Part,
+        documents: Documents,
+        questions: ExecutionQuestions,
+        config: FabricConfig,
+    ) -> None:
         self._store = store
-        self._records = records
+        self._documents = documents
+        self._kept = ExecutionDocuments(documents, config.secret)
+        self._questions = questions
         self._secret = config.secret
 
-    async def track(
-        self,
-        execution_id: str,
-        graph_name: str,
-        state: Mapping[str, Any],
-        tags: Iterable[str] | None,
-    ) -> Execution:
-        """Keep a run under its id; the same id again replaces it."""
-        body = _checked(draft(execution_id, graph_name, state, tags))
-        await self._put(EXECUTIONS + execution_id, body)
-        return _execution(body, ())
-
-    async def keep(self, drafts: Sequence[bytes]) -> list[str | None]:
+    async def keep(self, drafts: Sequence[bytes], is_waited: bool) -> list[Exception | None]:
         """Keep encoded drafts in one write; returns for each what is wrong with it, if anything.
 
-        Raises `Degraded` where the store did not take them in its time.
+        Raises `Degraded` where the store did not take them in its time; if somebody waits, the
+        store's own error.
         """
-        writes: list[Write] = []
-        faults: list[str | None] = []
+        bodies: dict[str, Body] = {}
+        events: dict[str, Event] = {}
+        faults: list[Exception | None] = []
         for data in drafts:
             await asyncio.sleep(0)  # lookups take turns with the checks of large runs
             try:
-                body = _checked(msgspec.msgpack.decode(data))
+                one = checked(msgspec.msgpack.decode(data))
             except ValidationError as error:
-                faults.append(f"{error.field} cannot be kept")
+                faults.append(error)
+                continue
+            faults.append(None)
+            if isinstance(one, Body):
+                bodies[one.execution_id] = one
             else:
-                faults.append(None)
-                key = EXECUTIONS + body["execution_id"]
-                writes.append(Write(key, codec.pack(body, self._secret)))
-        await self._store.attempt(lambda: self._records.set_many(writes), _PATIENCE)
+                events[one.key] = one
+        await self._write(list(bodies.values()), events, is_waited)
         return faults
 
-    async def get(self, execution_id: str) -> Execution | None:
-        """Return a run with its feedback, or ``None``."""
-        key = EXECUTIONS + check_id(execution_id, "execution_id")
-        data = await self._store.demand(lambda: self._records.get(key))
-        if data is None:
-            return None
-        prefix = _FEEDBACK + execution_id + SEPARATOR
-        feedback = sorted(
-            [_feedback(body) async for body in self._all(prefix)], key=lambda f: f.timestamp
-        )
-        return _execution(codec.unpack(data, self._secret), feedback)
+    async def put(self, bodies: Sequence[Body]) -> None:
+        """Keep runs that were read from a file; raises `BackendError`."""
+        await self._write(list(bodies), {}, is_waited=True)
 
-    async def search(
-        self, text: str | None, graph: str | None, status: str | None, limit: int
-    ) -> list[Execution]:
-        """Return the newest runs that match all that was asked, without their feedback."""
-        if limit < 1:
-            raise ValidationError("limit", f"expected a whole number above 0, got {limit}")
-        found = [
-            execution
-            async for body in self._all(EXECUTIONS)
-            if _matches(execution := _execution(body, ()), text, graph, status)
-        ]
-        return sorted(found, key=lambda e: e.timestamp, reverse=True)[:limit]
+    async def get(self, execution_id: str) -> Execution | None:
+        """Return a run with its feedback, or ``None``; raises `CodecError` if it is unreadable."""
+        check_id(execution_id, "execution_id")
+        body = await self._store.demand(lambda: self._kept.get(execution_id))
+        if body is None:
+            return None
+        return replace(execution_of(body), feedback=await self._feedback(execution_id))
+
+    async def search(self, sought: Sought, limit: int, cursor: str | None) -> Page[Execution]:
+        """Return a page of the newest runs that match, without their feedback."""
+        query = sought.query()
+        _check_limit(limit)
+        runs, after = await self._store.demand(lambda: self._kept.find(query, cursor, limit))
+        return Page((execution_of(body) for _, body in runs if body is not None), after)
+
+    async def search_like(self, like: str, sought: Sought, limit: int) -> Page[Execution]:
+        """Return runs that were asked what is near a text, nearest first.
+
+        Raises `BackendError` where embedder or index failed, too.
+        """
+        if not like.strip():
+            raise ValidationError("like", "expected text")
+        _check_limit(limit)
+        query = sought.query()
+        found: list[Execution] = []
+        for near in await self._questions.near(like, _NEAR):
+            asked = replace(query, terms=query.terms | {("asked", near.id)})
+            left = limit - len(found)
+            if left == 0:
+                break
+            runs, _ = await self._store.demand(lambda: self._kept.find(asked, None, left))  # noqa: B023
+            found += [
+                replace(execution_of(body), similarity=near.similarity)
+                for _, body in runs
+                if body is not None
+            ]
+        return Page(found)
+
+    async def pages(self, sought: Sought) -> AsyncIterator[list[Body]]:
+        """Yield all runs that match, whole, in pages; those that cannot be read are left out."""
+        query = sought.query()
+        after: str | None = None
+        while True:
+            place = after
+            runs, after = await self._store.demand(lambda: self._kept.find(query, place, _PAGE))  # noqa: B023
+            bodies = [body for _, body in runs if body is not None]
+            for body in bodies:
+                await self._kept.add_steps(body)
+            yield bodies
+            if after is None:
+                return
+
+    async def count(self, query: Query) -> int:
+        """Return how many runs match."""
+        return await self._store.demand(lambda: self._kept.count(query))
+
+    async def mark(
+        self, execution_id: str, terms: frozenset[Term], numbers: Mapping[str, float]
+    ) -> bool:
+        """Replace what feedback has a run found by; returns False if there is no such run."""
+        return await self._store.demand(
+            lambda: self._documents.mark(EXECUTIONS, execution_id, terms=terms, numbers=numbers)
+        )
+
+    async def find(
+        self, query: Query, after: str | None, limit: int
+    ) -> tuple[list[Run], str | None]:
+        """Return a page of ids and runs for work in the background; raises `Degraded`."""
+        return await self._store.attempt(lambda: self._kept.find(query, after, limit), _PATIENCE)
+
+    async def delete(self, runs: Sequence[Run], *, with_feedback: bool) -> None:
+        """Delete runs with their steps, their questions and, where there is any, their feedback.
+
+        Raises `BackendError`, or `Degraded` where the index did not let go of a question.
+        """
+        unasked = await self._store.demand(
+            lambda: self._kept.delete(runs, with_feedback=with_feedback)
+        )
+        await self._questions.remove(unasked)
+
+    async def delete_events(self, query: Query) -> int:
+        """Delete steps that were left by runs that nobody ended; returns how many there were."""
+        return await self._store.demand(lambda: self._kept.delete_events(query))
+
+    async def erase(self, subject: Subject) -> int:
+        """Delete a subject's runs and steps, their questions and feedback; returns how many.
+
+        Raises as `delete` does; what was erased until then stays so.
+        """
+        query = Query(terms=subject.terms())
+        count, after = 0, None
+        while True:
+            place = after
+            runs, after = await self._store.demand(lambda: self._kept.find(query, place, _PAGE))  # noqa: B023
+            await self.delete(runs, with_feedback=True)
+            count += len(runs)
+            if after is None:
+                return count + await self.delete_events(query)
+
+    async def reindex(self) -> None:
+        """Queue the questions of the newest runs for the index anew, after it was emptied."""
+        self._questions.start_anew()
+        async for bodies in self.pages(Sought()):
+            self._index(bodies)
+            await self._questions.flush()
+            if self._questions.is_full:
+                return
+
+    def _index(self, bodies: Iterable[Body]) -> None:
+        for body in bodies:
+            question, asked = question_of(body.state), asked_hash(body, self._secret)
+            if question is not None and asked is not None:
+                self._questions.add(body.execution_id, asked, question)
+
+    async def _write(self, bodies: list[Body], events: dict[str, Event], is_waited: bool) -> None:
+        def write() -> Coroutine[Any, Any, None]:
+            return self._kept.write(bodies, events)
+
+        if is_waited:
+            await self._demanded(write)
+        else:
+            await self._store.attempt(write, _PATIENCE)
+        self._index(bodies)
+
+    async def _demanded(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return what an explicit call does in its time; its errors are the caller's."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._store.demand(call)
+        except TimeoutError as error:
+            if isinstance(error, BackendTimeout):
+                raise
+            raise BackendTimeout("store", "track", f"not done in {_PATIENCE:g} s") from error
+
+    # --- feedback, until it has a file of its own
 
     async def record_feedback(self, execution_id: str, feedback: Mapping[str, Any]) -> Feedback:
         """Keep a feedback; raises `NotFound` if nothing is known of the run."""
-        key = EXECUTIONS + check_id(execution_id, "execution_id")
-        data = check_json(_mapping(feedback, "feedback"), "feedback")
-        if await self._store.demand(lambda: self._records.get(key)) is None:
+        check_id(execution_id, "execution_id")
+        if not isinstance(feedback, Mapping):
+            raise ValidationError("feedback", f"expected a mapping, got {type(feedback).__name__}")
+        data = check_json(dict(feedback), "feedback")
+        if await self.get(execution_id) is None:
             raise NotFound(f"no execution {execution_id!r}: track_execution it first")
         body = {"execution_id": execution_id, "data": data, "at": time.time()}
-        name = f"{_FEEDBACK}{execution_id}{SEPARATOR}{time.time_ns():020d}{secrets.token_hex(4)}"
-        await self._put(name, body)
+        document = Document(
+            key=token_hex(8),
+            value=codec.pack(body, self._secret),
+            at=body["at"],
+            terms=frozenset({("execution", execution_id)}),
+        )
+        await self._store.demand(lambda: self._documents.put("f", [document]))
         return _feedback(body)
 
-    async def _put(self, key: str, body: dict[str, Any]) -> None:
-        write = Write(key, codec.pack(body, self._secret))
-        await self._store.demand(lambda: self._records.set_many([write]))
-
-    async def _all(self, prefix: str) -> Any:
-        await self._store.open()
-        async for _, data in self._records.scan(prefix):
-            yield codec.unpack(data, self._secret)
+    async def _feedback(self, execution_id: str) -> tuple[Feedback, ...]:
+        query = Query(terms=frozenset({("execution", execution_id)}))
+        found = await self._store.demand(lambda: self._documents.find("f", query, limit=_PAGE))
+        bodies = [codec.unpack(data, self._secret) for _, data in found.items]
+        return tuple(sorted(map(_feedback, bodies), key=lambda f: f.timestamp))
 
 
-def draft(
-    execution_id: str, graph_name: str, state: Mapping[str, Any], tags: Iterable[str] | None
-) -> dict[str, Any]:
-    """Return the body of a run's record as it was handed in, not looked at yet."""
-    return {
-        "execution_id": execution_id,
-        "graph_name": graph_name,
-        "state": state,
-        "tags": list(tags or ()),
-        "at": time.time(),
-    }
-
-
-def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the draft, or raise `ValidationError` for what cannot be kept of it."""
-    return {
-        **body,
-        "execution_id": check_id(body["execution_id"], "execution_id"),
-        "graph_name": check_id(body["graph_name"], "graph_name"),
-        "state": check_json(_mapping(body["state"], "state"), "state"),
-        "tags": [check_id(tag, "tags") for tag in body["tags"]],
-    }
-
-
-def _mapping(value: Any, field: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValidationError(field, f"expected a mapping, got {type(value).__name__}")
-    return dict(value)
-
-
-def _matches(execution: Execution, text: str | None, graph: str | None, status: str | None) -> bool:
-    return (
-        (graph is None or execution.graph_name == graph)
-        and (status is None or execution.status == status)
-        and (text is None or text.casefold() in str(dict(execution.state)).casefold())
-    )
-
-
-def _execution(body: dict[str, Any], feedback: Iterable[Feedback]) -> Execution:
-    return Execution(
-        execution_id=body["execution_id"],
-        graph_name=body["graph_name"],
-        state=body["state"],
-        timestamp=datetime.fromtimestamp(body["at"], UTC),
-        tags=tuple(body["tags"]),
-        feedback=tuple(feedback),
-    )
-
-
-def _feedback(body: dict[str, Any]) -> Feedback:
+def _feedback(body: Mapping[str, Any]) -> Feedback:
     return Feedback(
         execution_id=body["execution_id"],
         data=body["data"],
         timestamp=datetime.fromtimestamp(body["at"], UTC),
     )
+
+
+def _check_limit(limit: Any) -> None:
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise ValidationError("limit", f"expected a whole number above 0, got {limit!r:.40}")

@@ -24,4 +24,9 @@ class FeedbackMethods:
 
     async def record_feedback(self, execution_id: str, feedback: Mapping[str, Any]) -> Feedback:
         """Keep what somebody said of a run; raises `NotFound` for an unknown id."""
-        return await self._run(lambda life: life.executions.record_feedback(execution_id, feedback))
+
+        async def record(life: Life) -> Feedback:
+            await life.tracked.flush()
+            return await life.executions.record_feedback(execution_id, feedback)
+
+        return await self._run(record)

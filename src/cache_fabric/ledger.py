@@ -11,12 +11,13 @@ from cache_fabric import codec
 from cache_fabric.config import FabricConfig
 from cache_fabric.errors import CodecError
 from cache_fabric.exact_tier import ANSWERS
-from cache_fabric.executions import EXECUTIONS
+from cache_fabric.execution_documents import EXECUTIONS
 from cache_fabric.instrumentation.metrics import figures
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.live_contexts import HEADS
 from cache_fabric.part import Part
 from cache_fabric.stores.base import Store, Write
+from cache_fabric.stores.documents import Query
 
 __all__ = ["Inspection", "Ledger"]
 
@@ -74,7 +75,7 @@ class Ledger:
         return Inspection(
             answers=dict(models.most_common()),
             bytes=size,
-            executions=len([key async for key, _ in self._records.scan(EXECUTIONS)]),
+            executions=await self._records.documents.count(EXECUTIONS, Query()),
             contexts=len(await self._records.records(HEADS)),
             metrics=figures(total),
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cache_fabric.caller_side import CallerSide, Prepared, emit_to
 from cache_fabric.config import FabricConfig
@@ -15,8 +16,10 @@ from cache_fabric.contexts import Contexts
 from cache_fabric.decisions import Decisions
 from cache_fabric.embedders.base import Embedder
 from cache_fabric.engine import Engine
-from cache_fabric.errors import CacheFabricError
+from cache_fabric.errors import CacheFabricError, ValidationError
+from cache_fabric.execution_questions import ExecutionQuestions
 from cache_fabric.execution_queue import ExecutionQueue
+from cache_fabric.execution_terms import Sought
 from cache_fabric.executions import Executions
 from cache_fabric.explanations import Explanations
 from cache_fabric.indexes.base import VectorIndex
@@ -30,9 +33,10 @@ from cache_fabric.policy.base import Policy
 from cache_fabric.policy.verified import Verified
 from cache_fabric.portal import Portal
 from cache_fabric.pricing import PriceTable
+from cache_fabric.records import Execution, Page
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.similar import SimilarSearch
-from cache_fabric.stores.base import Store
+from cache_fabric.stores.base import Durability, Store
 from cache_fabric.types import Ticket
 
 __all__ = ["Life", "Parts"]
@@ -98,7 +102,18 @@ class Life:
         self.caller_side = CallerSide(
             self.engine, self.contexts.live, config, prices, hooks, self.decisions
         )
-        self.executions = Executions(self.engine.store, parts.store, config)
+        self.questions = ExecutionQuestions(
+            self.engine.semantic,
+            config,
+            indexed=policy.semantic or shadow is not None,
+            lost=lambda execution_id, reason: emit_to(
+                heard,
+                ExecutionEvent(outcome="unindexed", execution_id=execution_id, reason=reason),
+            ),
+        )
+        self.executions = Executions(
+            self.engine.store, parts.store.documents, self.questions, config
+        )
         self.tracked = ExecutionQueue(
             self.executions.keep,
             self.portal.post,
@@ -131,11 +146,33 @@ class Life:
         if not self.portal.closed:
             self.portal.post(self.engine.release, ticket)
 
+    async def track_durably(self, execution_id: str, fields: Mapping[str, Any]) -> Durability:
+        """Wait until a run is written, and return what that survives."""
+        await self.tracked.put_and_wait(execution_id, fields)
+        return self.parts.store.durability
+
+    async def find_execution(self, execution_id: str) -> Execution | None:
+        """Return a run, also one that was handed in just now."""
+        await self.tracked.flush()
+        return await self.executions.get(execution_id)
+
+    async def search_executions(
+        self, sought: Sought, like: str | None, limit: int, cursor: str | None
+    ) -> Page[Execution]:
+        """Return runs, also those that were handed in just now."""
+        await self.tracked.flush()
+        if like is None:
+            return await self.executions.search(sought, limit, cursor)
+        if cursor is not None:
+            raise ValidationError("cursor", "expected none with like: there is one page of these")
+        return await self.executions.search_like(like, sought, limit)
+
     async def flush(self) -> None:
         """Wait until all that was handed in so far has been written or dropped."""
         await self.engine.queue.flush()
         await self.values.flush()
         await self.tracked.flush()
+        await self.questions.flush()
 
     async def close(self, totals: Callable[[], Totals], patience: float = 10.0) -> None:
         """Write what waits, the sums and what was learned, then close what this fabric made."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from cache_fabric.errors import ValidationError
+from cache_fabric.run_state import RunState
 from cache_fabric.template import fill, variables
 from cache_fabric.types import ContextScope
 
@@ -19,10 +20,26 @@ __all__ = [
     "Feedback",
     "Freshness",
     "Invalidation",
+    "Page",
     "Resync",
     "Retired",
     "SimilarItem",
 ]
+
+
+T = TypeVar("T")
+
+
+class Page(list[T]):
+    """What was found, newest first, a page at a time.
+
+    Attributes:
+        cursor: Asks for the next page; ``None`` at the end.
+    """
+
+    def __init__(self, items: Iterable[T] = (), cursor: str | None = None) -> None:
+        super().__init__(items)
+        self.cursor = cursor
 
 
 class _BothWays:
@@ -170,8 +187,18 @@ class Feedback(_BothWays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Execution(_BothWays):
-    """One tracked run of a graph, with the feedback it got."""
+class Execution(_BothWays, RunState):
+    """One tracked run of a graph, with the feedback it got.
+
+    Attributes:
+        state: What the run left: input, output, steps and whatever else the host wrote down.
+        timestamp: When it was handed in, or when it began if it was started; aware UTC.
+        tenant, user: Whose run it is.
+        durability: What the write of it survives, where `track_execution` waited for it.
+        complete: False while it runs, and for one whose steps were not all kept.
+        gaps: Places in the order of its steps, from 0, whose step is not there.
+        similarity: To the text of a search by meaning, else ``None``.
+    """
 
     execution_id: str
     graph_name: str
@@ -179,12 +206,12 @@ class Execution(_BothWays):
     timestamp: datetime
     tags: tuple[str, ...] = ()
     feedback: tuple[Feedback, ...] = ()
-
-    @property
-    def status(self) -> str | None:
-        """The ``status`` of the state, if it names one."""
-        status = self.state.get("status")
-        return None if status is None else str(status)
+    tenant: str | None = None
+    user: str | None = None
+    durability: str | None = None
+    complete: bool = True
+    gaps: tuple[int, ...] = ()
+    similarity: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

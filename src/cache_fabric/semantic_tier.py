@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cache_fabric.config import FabricConfig
@@ -18,7 +20,12 @@ if TYPE_CHECKING:
     from cache_fabric.embedders.base import Matrix
     from cache_fabric.indexes.base import Vector
 
-__all__ = ["SemanticTier"]
+__all__ = ["QUESTIONS", "SemanticTier"]
+
+QUESTIONS = "x:"
+"""What the ids of vectors start with that are no answer's, but of a question of executions."""
+_WIDER = 4
+_WIDEST = 64
 
 
 class SemanticTier:
@@ -42,6 +49,12 @@ class SemanticTier:
     def identity(self) -> str:
         """Identity of the embedder; part of every partition."""
         return self._embedder.identity
+
+    @property
+    def questions(self) -> str:
+        """The partition of the questions of executions."""
+        space = f"{QUESTIONS}1\0{self._config.namespace}\0{self.identity}"
+        return hmac.digest(self._config.secret, space.encode(), "sha256").hex()
 
     @property
     def is_open(self) -> bool:
@@ -131,13 +144,46 @@ class SemanticTier:
         return await self._embedding.demand(lambda: self._embed(texts))
 
     async def search(self, query: str, k: int) -> list[Neighbor]:
-        """Return the nearest of all partitions; raises `BackendError`."""
+        """Return the nearest answers of all partitions; raises `BackendError`."""
         vector = (await self.embed([query]))[0]
-        return await self._searching.demand(lambda: self._index.search(vector, partition=None, k=k))
+        asked = k
+        while True:
+            found = await self._searching.demand(partial(self._search, vector, None, asked))
+            answers = [one for one in found if not one.id.startswith(QUESTIONS)]
+            # The questions of executions lie between them: look further for as many answers.
+            if len(answers) >= k or len(found) < asked or asked >= k * _WIDEST:
+                return answers[:k]
+            asked *= _WIDER
+
+    async def near_questions(self, text: str, k: int) -> list[Neighbor]:
+        """Return the questions of executions nearest to a text; raises `BackendError`."""
+        vector = (await self.embed([text]))[0]
+        return await self._searching.demand(partial(self._search, vector, self.questions, k))
+
+    async def surplus_questions(self, most: int, seconds: float) -> list[str]:
+        """Return ids of as many questions as are too many, in no order; raises `Degraded`."""
+        count = await self._searching.attempt(lambda: self._index.count(self.questions), seconds)
+        if count <= most:
+            return []
+        items = await self._searching.attempt(
+            lambda: self._index.partition_items(self.questions, count - most), seconds
+        )
+        return [item.id for item in items]
 
     async def clear(self) -> None:
-        """Forget every vector; raises `BackendError`."""
+        """Forget every answer's vector; raises `BackendError`."""
+        kept: list[VectorItem] = []
+        count = await self._searching.demand(lambda: self._index.count(self.questions))
+        if count:
+            kept = await self._searching.demand(
+                lambda: self._index.partition_items(self.questions, count)
+            )
         await self._searching.demand(self._index.clear)
+        if kept:
+            await self._searching.demand(lambda: self._index.upsert(kept))
+
+    async def _search(self, vector: Vector, partition: str | None, k: int) -> list[Neighbor]:
+        return await self._index.search(vector, partition=partition, k=k)
 
     async def _embed(self, texts: Sequence[str]) -> Matrix:
         raw = await self._embedder.embed(texts)

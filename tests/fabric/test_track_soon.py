@@ -5,29 +5,16 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from broken_stores import DeadStore, HungStore
 from cache_fabric import ExactOnly, FabricConfig, create_cache_fabric
-from cache_fabric.errors import BackendUnavailable
 from cache_fabric.instrumentation.events import Event, ExecutionEvent
-from cache_fabric.stores.base import Write
-from cache_fabric.stores.memory import MemoryStore
 
 STATE = {"input": "a", "output": "b", "status": "success", "nodes_executed": ["n"]}
-
-
-class DeadStore(MemoryStore):
-    async def set_many(self, writes: Sequence[Write]) -> None:
-        raise BackendUnavailable("memory", "set_many", "is away")
-
-
-class HungStore(MemoryStore):
-    async def set_many(self, writes: Sequence[Write]) -> None:
-        await asyncio.Event().wait()
 
 
 async def test_it_is_found_like_any_other_execution() -> None:

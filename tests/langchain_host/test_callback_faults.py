@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -19,12 +19,12 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from tenacity import RetryCallState, Retrying
 
+from broken_stores import DeadStore, HungStore
 from cache_fabric import CacheFabric, ExactOnly, FabricConfig, create_cache_fabric
-from cache_fabric.errors import BackendUnavailable, ValidationError
+from cache_fabric.errors import ValidationError
 from cache_fabric.langchain import FabricCallbackHandler
 from cache_fabric.langchain import _runs as runs
 from cache_fabric.langchain._runs import Runs
-from cache_fabric.stores.base import Write
 from cache_fabric.stores.memory import MemoryStore
 from langchain_host.executions import COST, PRICES, Tracked, everything, names, steps
 
@@ -253,16 +253,6 @@ def test_a_run_may_end_in_the_middle_of_another_event_of_its_thread(tracked: Tra
         tracked.handler.on_chain_end({}, run_id=run_id)
         queue.close()
     assert tracked.fabric._metrics.totals().executions == {"dropped": 1}
-
-
-class DeadStore(MemoryStore):
-    async def set_many(self, writes: Sequence[Write]) -> None:
-        raise BackendUnavailable("memory", "set_many", "is away")
-
-
-class HungStore(MemoryStore):
-    async def set_many(self, writes: Sequence[Write]) -> None:
-        await asyncio.Event().wait()
 
 
 def test_a_dead_store_loses_the_execution_and_says_so(make_chat: MakeChat) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from cache_fabric.errors import FabricClosedError
+from cache_fabric.errors import FabricClosedError, ValidationError
 from cache_fabric.execution_queue import ExecutionQueue
 
 
@@ -21,9 +21,9 @@ class Sink:
         self.told: list[tuple[str, str | None]] = []
         self.gate = asyncio.Event()
         self.error: Exception | None = None
-        self.refused: dict[Any, str] = {}
+        self.refused: dict[Any, Exception] = {}
 
-    async def keep(self, drafts: Sequence[bytes]) -> list[str | None]:
+    async def keep(self, drafts: Sequence[bytes], is_waited: bool) -> list[Exception | None]:
         await self.gate.wait()
         if self.error is not None:
             raise self.error
@@ -141,7 +141,7 @@ async def test_a_fault_drops_the_batch_and_the_queue_goes_on() -> None:
 
 async def test_one_that_is_refused_takes_no_other_along() -> None:
     sink = Sink()
-    sink.refused = {1: "state cannot be kept"}
+    sink.refused = {1: ValidationError("state", "expected JSON data")}
     sink.gate.set()
     queue = sink.queue()
     for n in range(3):

@@ -152,15 +152,16 @@ class VerifierEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionEvent:
-    """A run that was handed in by `track_soon` has been written, or was dropped.
+    """A run that was handed in, or a step of one that goes on, has been written or was dropped.
 
     Attributes:
-        outcome: ``kept`` or ``dropped``.
+        outcome: ``kept`` or ``dropped``; ``unindexed`` for a kept one whose question is not found
+            by meaning.
         execution_id: Of the run.
         reason: Of a drop: ``queue full``, ``closed``, ``not plain data``, or the fault.
     """
 
-    outcome: Literal["kept", "dropped"]
+    outcome: Literal["kept", "dropped", "unindexed"]
     execution_id: str
     reason: str = ""
 
