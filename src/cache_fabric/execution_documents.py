@@ -62,7 +62,8 @@ class ExecutionDocuments:
         """Give a run that goes on the steps that it has so far."""
         if body.run is not None and body.events is None:
             there = await self._events(body.execution_id)
-            body.steps = [(e.place, e.step) for e in there if e.run == body.run]
+            own = {event.place: event.step for event in there if event.run == body.run}
+            body.steps = sorted((own | dict(body.steps)).items(), key=lambda step: step[0])
 
     async def find(
         self, query: Query, after: str | None, limit: int

@@ -48,7 +48,7 @@ class ExecutionQuestions:
     ) -> None:
         self._semantic = semantic
         self._config = config
-        self._indexed = indexed and config.index_executions
+        self.indexed = indexed and config.index_executions
         self._known: OrderedDict[str, float] = OrderedDict()
         self._added = 0
         self._since_count = _COUNTED_EVERY
@@ -62,7 +62,7 @@ class ExecutionQuestions:
     def add(self, execution_id: str, asked: str, question: str) -> None:
         """Queue a question under its hash, unless it is known already."""
         now = time.monotonic()
-        if not self._indexed or self._known.get(asked, 0.0) > now - _REMEMBERED_FOR:
+        if not self.indexed or self._known.get(asked, 0.0) > now - _REMEMBERED_FOR:
             return
         self._known[asked] = now
         self._known.move_to_end(asked)
@@ -92,7 +92,7 @@ class ExecutionQuestions:
         for one in gone:
             self._known.pop(one, None)
         self._queue.discard([QUESTIONS + one for one in gone])
-        if gone and (self._indexed or self._semantic.is_open):
+        if gone and (self.indexed or self._semantic.is_open):
             await self._semantic.remove([QUESTIONS + one for one in gone], _PATIENCE)
 
     def start_anew(self) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from secrets import token_hex
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,17 +21,22 @@ from cache_fabric.execution_questions import ExecutionQuestions
 from cache_fabric.execution_terms import Sought, question_of
 from cache_fabric.part import Part
 from cache_fabric.records import Execution, Feedback, Page
+from cache_fabric.scopes import SEPARATOR
 from cache_fabric.stores.documents import Document, Documents, Query, Term
 from cache_fabric.subject import Subject
 from cache_fabric.validation import check_id, check_json
 
-__all__ = ["Executions"]
+__all__ = ["JUDGED", "Executions", "Run"]
+
+JUDGED: tuple[Term, ...] = (("feedback", "good"), ("feedback", "bad"), ("feedback", "none"))
+"""The marks of runs that have feedback; each of them has one."""
 
 _PATIENCE = 10.0  # seconds for work that nobody waits for
 _PAGE = 500
 _NEAR = 64  # questions that a search by meaning looks at
 T = TypeVar("T")
 Run = tuple[str, Body | None]
+"""The id of a run, and the run unless it cannot be read."""
 
 
 class Executions:
@@ -92,7 +96,7 @@ class Executions:
         body = await self._store.demand(lambda: self._kept.get(execution_id))
         if body is None:
             return None
-        return replace(execution_of(body), feedback=await self._feedback(execution_id))
+        return replace(execution_of(body), feedback=tuple(await self._feedback(execution_id)))
 
     async def search(self, sought: Sought, limit: int, cursor: str | None) -> Page[Execution]:
         """Return a page of the newest runs that match, without their feedback."""
@@ -150,6 +154,23 @@ class Executions:
             lambda: self._documents.mark(EXECUTIONS, execution_id, terms=terms, numbers=numbers)
         )
 
+    async def judged_among(self, runs: Sequence[Run]) -> set[str]:
+        """Return the ids of those runs of a page that have feedback."""
+        times = [body.at for _, body in runs if body is not None]
+        if not times:
+            return set()
+        since, until = min(times), math.nextafter(max(times), math.inf)
+        judged: set[str] = set()
+        for mark in JUDGED:
+            query = Query(terms=frozenset({mark}), since=since, until=until)
+            after: str | None = None
+            while True:
+                found, after = await self.find(query, after, _PAGE)
+                judged |= {key for key, _ in found}
+                if after is None:
+                    break
+        return judged & {key for key, _ in runs}
+
     async def find(
         self, query: Query, after: str | None, limit: int
     ) -> tuple[list[Run], str | None]:
@@ -187,6 +208,8 @@ class Executions:
 
     async def reindex(self) -> None:
         """Queue the questions of the newest runs for the index anew, after it was emptied."""
+        if not self._questions.indexed:
+            return
         self._questions.start_anew()
         async for bodies in self.pages(Sought()):
             self._index(bodies)
@@ -230,29 +253,38 @@ class Executions:
         data = check_json(dict(feedback), "feedback")
         if await self.get(execution_id) is None:
             raise NotFound(f"no execution {execution_id!r}: track_execution it first")
-        body = {"execution_id": execution_id, "data": data, "at": time.time()}
-        document = Document(
-            key=token_hex(8),
-            value=codec.pack(body, self._secret),
-            at=body["at"],
-            terms=frozenset({("execution", execution_id)}),
-        )
-        await self._store.demand(lambda: self._documents.put("f", [document]))
-        return _feedback(body)
+        kept = Feedback(execution_id=execution_id, data=data, timestamp=datetime.now(UTC))
+        await self.put_feedback([kept])
+        return kept
 
-    async def _feedback(self, execution_id: str) -> tuple[Feedback, ...]:
+    async def put_feedback(self, feedback: Sequence[Feedback]) -> None:
+        """Keep feedback and mark its runs; the same once more changes nothing."""
+        documents = [
+            Document(
+                key=f"{one.execution_id}{SEPARATOR}{one.timestamp.isoformat()}",
+                value=codec.pack(one, self._secret),
+                at=one.timestamp.timestamp(),
+                terms=frozenset({("execution", one.execution_id)}),
+            )
+            for one in feedback
+        ]
+        if documents:
+            await self._store.demand(lambda: self._documents.put("f", documents))
+        for one in feedback:
+            await self.mark(one.execution_id, frozenset({("feedback", "none")}), {})
+
+    async def feedback_among(self, bodies: Sequence[Body]) -> dict[str, list[Feedback]]:
+        """Return the feedback of those runs that have some, by id."""
+        judged = await self.judged_among([(body.execution_id, body) for body in bodies])
+        return {one: await self._feedback(one) for one in sorted(judged)}
+
+    async def _feedback(self, execution_id: str) -> list[Feedback]:
         query = Query(terms=frozenset({("execution", execution_id)}))
         found = await self._store.demand(lambda: self._documents.find("f", query, limit=_PAGE))
         bodies = [codec.unpack(data, self._secret) for _, data in found.items]
-        return tuple(sorted(map(_feedback, bodies), key=lambda f: f.timestamp))
-
-
-def _feedback(body: Mapping[str, Any]) -> Feedback:
-    return Feedback(
-        execution_id=body["execution_id"],
-        data=body["data"],
-        timestamp=datetime.fromtimestamp(body["at"], UTC),
-    )
+        return sorted(
+            (msgspec.convert(body, Feedback) for body in bodies), key=lambda f: f.timestamp
+        )
 
 
 def _check_limit(limit: Any) -> None:

@@ -29,7 +29,7 @@ from cache_fabric.life import Life, Parts
 from cache_fabric.policy.base import Policy
 from cache_fabric.pricing import PriceTable
 from cache_fabric.records import SimilarItem
-from cache_fabric.reindex import Progress, Reindexed, reindex
+from cache_fabric.reindex import Progress, Reindexed
 from cache_fabric.types import (
     Bypass,
     CacheRequest,
@@ -180,7 +180,7 @@ class CacheFabric(
 
         ``progress`` is called with how many entries are done, of how many. Raises `BackendError`.
         """
-        return await self._run(lambda life: reindex(life.engine, life.parts.store, progress))
+        return await self._run(lambda life: life.reindex(progress))
 
     async def get_metrics(self) -> dict[str, Any]:
         """Return what this process measured; see `instrumentation.metrics.figures`."""

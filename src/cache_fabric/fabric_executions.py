@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from cache_fabric.errors import FabricClosedError, ValidationError
 from cache_fabric.execution_draft import checked, checked_names, draft, with_answers
+from cache_fabric.execution_files import Place, Progress
 from cache_fabric.execution_form import Body, execution_of
 from cache_fabric.execution_terms import Sought
 from cache_fabric.life import Life
@@ -70,14 +71,14 @@ class ExecutionMethods:
         if life.portal.closed:
             raise FabricClosedError("this fabric is closed: make a new one")
         whole = with_answers(state, answers)
-        fields = checked_names(draft(execution_id, graph_name, whole, tags, tenant, user))
+        run = checked_names(draft(execution_id, graph_name, whole, tags, tenant, user))
         if durable:
-            checked(fields)
-            level = await self._run(lambda life: life.track_durably(execution_id, fields))
-            return replace(execution_of(Body(**fields)), durability=level)
-        if not life.tracked.put(execution_id, fields):
-            checked(fields)  # says what is wrong with it, unless it is only that too many wait
-        return execution_of(Body(**fields))
+            checked(run)
+            level = await self._run(lambda life: life.track_durably(execution_id, run))
+            return replace(execution_of(Body(**run)), durability=level)
+        if not life.tracked.put(execution_id, run):
+            checked(run)  # says what is wrong with it, unless it is only that too many wait
+        return execution_of(Body(**run))
 
     def track_soon(
         self,
@@ -99,8 +100,8 @@ class ExecutionMethods:
         # The run is worth more than what it says of its answers.
         with contextlib.suppress(ValidationError, AttributeError, TypeError):
             state = with_answers(state, answers)
-        fields = draft(execution_id, graph_name, state, tags, tenant, user)
-        return self._life().tracked.put(execution_id, fields)
+        run = draft(execution_id, graph_name, state, tags, tenant, user)
+        return self._life().tracked.put(execution_id, run)
 
     def start_execution(
         self,
@@ -132,8 +133,8 @@ class ExecutionMethods:
         """
         name = secrets.token_hex(16) if execution_id is None else execution_id
         state = started(input, agent, conversation, contexts)
-        fields = checked_names(draft(name, graph_name, state, tags, tenant, user))
-        return OpenExecution(self._life().tracked.put, fields)
+        run = checked_names(draft(name, graph_name, state, tags, tenant, user))
+        return OpenExecution(self._life().tracked.put, run)
 
     async def get_execution(self, execution_id: str) -> Execution | None:
         """Return a run with its steps and its feedback, or ``None``.
@@ -212,3 +213,41 @@ class ExecutionMethods:
             max_score=max_score,
         )
         return await self._run(lambda life: life.search_executions(sought, like, limit, cursor))
+
+    async def export_executions(
+        self, place: Place, *, progress: Progress | None = None, **filters: Any
+    ) -> int:
+        """Write executions as JSON lines, newest first, with their steps and feedback.
+
+        Args:
+            place: A path, or an open file of text or bytes, which stays open.
+            progress: Called on the home loop with how many are done, of how many.
+            **filters: As of `search_executions`, but for ``like``, ``limit`` and ``cursor``.
+
+        Returns:
+            How many were written; those that cannot be read are passed over.
+
+        Raises:
+            ValidationError: A filter.
+            OSError: The file cannot be written.
+            BackendError: The store failed; what was written until then stays.
+        """
+        unknown = sorted(filters.keys() - {f.name for f in fields(Sought)})
+        if unknown:
+            raise ValidationError(unknown[0], "expected a filter of search_executions")
+        return await self._run(lambda life: life.export_executions(place, filters, progress))
+
+    async def import_executions(self, place: Place, *, progress: Progress | None = None) -> int:
+        """Keep the executions of such a file, in place of those of the same ids.
+
+        The same file once more changes nothing.
+
+        Returns:
+            How many lines there were.
+
+        Raises:
+            ValidationError: A line is not one of ours; the field names it. Those before are kept.
+            OSError: The file cannot be read.
+            BackendError: The store failed; what was kept until then stays.
+        """
+        return await self._run(lambda life: life.execution_files.read(place, progress))

@@ -17,6 +17,7 @@ from cache_fabric.decisions import Decisions
 from cache_fabric.embedders.base import Embedder
 from cache_fabric.engine import Engine
 from cache_fabric.errors import CacheFabricError, ValidationError
+from cache_fabric.execution_files import ExecutionFiles, Place
 from cache_fabric.execution_questions import ExecutionQuestions
 from cache_fabric.execution_queue import ExecutionQueue
 from cache_fabric.execution_terms import Sought
@@ -34,6 +35,8 @@ from cache_fabric.policy.verified import Verified
 from cache_fabric.portal import Portal
 from cache_fabric.pricing import PriceTable
 from cache_fabric.records import Execution, Page
+from cache_fabric.reindex import Progress, Reindexed, reindex
+from cache_fabric.retention import Retention
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.similar import SimilarSearch
 from cache_fabric.stores.base import Durability, Store
@@ -79,11 +82,11 @@ class Life:
         self._config = config
         self.portal = Portal()
         self._judged_log = None
-        heard = hooks
+        self._heard = heard = hooks
         if judged_log is not None:
             learns = isinstance(policy, Verified)
             self._judged_log = JudgedLog(judged_log, shadow=not learns)
-            heard = [*hooks, self._judged_log]
+            self._heard = heard = [*hooks, self._judged_log]
         self.parts = parts = make_parts()
         self.engine = Engine(
             store=parts.store,
@@ -114,10 +117,12 @@ class Life:
         self.executions = Executions(
             self.engine.store, parts.store.documents, self.questions, config
         )
+        self.execution_files = ExecutionFiles(self.executions)
+        self.retention = Retention(self.executions, config)
         self.tracked = ExecutionQueue(
             self.executions.keep,
             self.portal.post,
-            lambda execution_id, reason: emit_to(heard, _execution_event(execution_id, reason)),
+            self._execution_ended,
             max_entries=config.queue_entries,
             max_bytes=config.queue_bytes,
         )
@@ -167,6 +172,28 @@ class Life:
             raise ValidationError("cursor", "expected none with like: there is one page of these")
         return await self.executions.search_like(like, sought, limit)
 
+    async def export_executions(
+        self, place: Place, filters: Mapping[str, Any], progress: Progress | None
+    ) -> int:
+        """Write runs to a file, also those that were handed in just now."""
+        await self.tracked.flush()
+        return await self.execution_files.write(place, Sought(**filters), progress)
+
+    async def reindex(self, progress: Progress | None) -> Reindexed:
+        """Make the index anew from the store: answers, then the questions of executions."""
+        done = await reindex(self.engine, self.parts.store, progress)
+        await self.tracked.flush()
+        await self.executions.reindex()
+        return done
+
+    def _execution_ended(self, execution_id: str, reason: str | None) -> None:
+        if reason is None:
+            self.retention.wrote()
+            event = ExecutionEvent(outcome="kept", execution_id=execution_id)
+        else:
+            event = ExecutionEvent(outcome="dropped", execution_id=execution_id, reason=reason)
+        emit_to(self._heard, event)
+
     async def flush(self) -> None:
         """Wait until all that was handed in so far has been written or dropped."""
         await self.engine.queue.flush()
@@ -187,15 +214,10 @@ class Life:
                 await self.engine.learning.memory.write()
         self.tracked.close()
         self.engine.learning.memory.stop()
+        await self.retention.stop()
         await self.contexts.live.stop()
         await self.engine.capacity.stop()
         await self.values.stop()
         for name in ("index", "embedder", "store"):
             if name in self.parts.owned:
                 await getattr(self.parts, name).aclose()
-
-
-def _execution_event(execution_id: str, reason: str | None) -> ExecutionEvent:
-    if reason is None:
-        return ExecutionEvent(outcome="kept", execution_id=execution_id)
-    return ExecutionEvent(outcome="dropped", execution_id=execution_id, reason=reason)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from cache_fabric.execution_files import Place, Progress
 from cache_fabric.open_execution import OpenExecution
 from cache_fabric.records import ContextEntry, Execution, Page
 from cache_fabric.sync_view import SyncView
@@ -133,3 +134,13 @@ class SyncExecutionMethods(SyncView):
                 cursor=cursor,
             )
         )
+
+    def export_executions(
+        self, place: Place, *, progress: Progress | None = None, **filters: Any
+    ) -> int:
+        return self._call(
+            lambda: self._fabric.export_executions(place, progress=progress, **filters)
+        )
+
+    def import_executions(self, place: Place, *, progress: Progress | None = None) -> int:
+        return self._call(lambda: self._fabric.import_executions(place, progress=progress))

@@ -1,0 +1,153 @@
+"""Executions in a file and back: one JSON object a line, loss-free, with the feedback they got.
+
+::
+
+    {"format": "cache-fabric/execution/1", "execution_id", "graph_name", "state", "at", "tags",
+     "tenant", "user", "run", "events", "steps": [[place, step]], "feedback": [...]}
+
+``at`` is seconds since the epoch. What is at its default is left out. The lines name no blob, no
+hash and no secret, so they can be read into any fabric.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+import msgspec
+
+from cache_fabric.errors import ValidationError
+from cache_fabric.execution_draft import checked, checked_names
+from cache_fabric.execution_form import Body
+from cache_fabric.execution_terms import Sought
+from cache_fabric.executions import Executions
+from cache_fabric.records import Feedback
+from cache_fabric.validation import check_json
+
+__all__ = ["ExecutionFiles", "Place", "Progress"]
+
+_FORMAT = "cache-fabric/execution/1"
+_LINES = 100  # read at once
+Place: TypeAlias = str | Path | IO[Any]
+"""A path, or an open file of text or bytes, which stays open."""
+Progress: TypeAlias = Callable[[int, int], object]
+"""Is told how many runs are done, of how many; of a stream nobody knows how many come."""
+
+
+class _Line(Body, kw_only=True, omit_defaults=True):
+    """A run with its feedback, as a line holds it."""
+
+    format: str
+    feedback: list[Feedback] = msgspec.field(default_factory=list)
+
+
+class ExecutionFiles:
+    """Writes and reads the runs of one namespace; lives on the home loop."""
+
+    def __init__(self, executions: Executions) -> None:
+        self._executions = executions
+
+    async def write(self, place: Place, sought: Sought, progress: Progress | None) -> int:
+        """Write all runs that match, newest first; returns how many.
+
+        Raises:
+            OSError: The file cannot be written.
+            BackendError: The store failed; what was written until then stays.
+        """
+        total = await self._executions.count(sought.query())
+        done = 0
+        with _opened(place, "wb") as file:
+            async for bodies in self._executions.pages(sought):
+                feedback = await self._executions.feedback_among(bodies)
+                lines = [_line_of(body, feedback.get(body.execution_id, ())) for body in bodies]
+                await asyncio.to_thread(_write, file, lines)
+                done += len(bodies)
+                if progress is not None:
+                    progress(done, max(total, done))
+        return done
+
+    async def read(self, place: Place, progress: Progress | None) -> int:
+        """Keep all runs of a file, in place of those of the same ids; returns how many.
+
+        Raises:
+            ValidationError: A line is not one of ours: its number and field. Those before it are
+                kept.
+            OSError: The file cannot be read.
+            BackendError: The store failed; what was kept until then stays, and the file can be
+                read again.
+        """
+        total = await asyncio.to_thread(_count, place)
+        done = 0
+        with _opened(place, "rb") as file:
+            while batch := await asyncio.to_thread(list, islice(file, _LINES)):
+                await self._take(batch, done)
+                done += len(batch)
+                if progress is not None:
+                    progress(done, max(total, done))
+        return done
+
+    async def _take(self, batch: Sequence[bytes | str], before: int) -> None:
+        bodies: list[Body] = []
+        feedback: list[Feedback] = msgspec.field(default_factory=list)
+        fault: ValidationError | None = None
+        for number, text in enumerate(batch, before + 1):
+            try:
+                body, said = _read(text)
+            except ValidationError as error:
+                fault = ValidationError(f"line {number}, {error.field}", error.expected)
+                break
+            bodies.append(body)
+            feedback += said
+        await self._executions.put(bodies)
+        await self._executions.put_feedback(feedback)
+        if fault is not None:
+            raise fault
+
+
+def _line_of(body: Body, feedback: Sequence[Feedback]) -> bytes:
+    fields = msgspec.structs.asdict(body) | {"asked": None}
+    line = _Line(format=_FORMAT, feedback=list(feedback), **fields)
+    return msgspec.json.encode(line) + b"\n"
+
+
+def _read(text: bytes | str) -> tuple[Body, list[Feedback]]:
+    try:
+        line = msgspec.json.decode(text, type=_Line)
+    except msgspec.ValidationError as error:
+        said, _, path = str(error).partition(" - at `$.")
+        raise ValidationError(path.rstrip("`") or "object", said) from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ValidationError("object", "expected a JSON object") from error
+    if line.format != _FORMAT:
+        raise ValidationError("format", f"expected {_FORMAT!r}, got {line.format!r:.60}")
+    fields = {name: getattr(line, name) for name in Body.__struct_fields__}
+    checked(checked_names(fields))
+    check_json([step for _, step in line.steps], "steps")
+    return Body(**{**fields, "asked": None}), line.feedback
+
+
+@contextmanager
+def _opened(place: Place, mode: str) -> Iterator[IO[Any]]:
+    if isinstance(place, str | Path):
+        with Path(place).open(mode) as file:
+            yield file
+    else:
+        yield place
+
+
+def _write(file: IO[Any], lines: Sequence[bytes]) -> None:
+    whole: Any = b"".join(lines)
+    takes_text: object = file
+    file.write(whole.decode() if isinstance(takes_text, io.TextIOBase) else whole)
+
+
+def _count(place: Place) -> int:
+    if not isinstance(place, str | Path):
+        return 0
+    with Path(place).open("rb") as file:
+        return sum(1 for _ in file)
