@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -16,11 +15,19 @@ from typing import Any, Literal, TypeVar
 
 from cache_fabric import codec
 from cache_fabric.config import FabricConfig
+from cache_fabric.corrections import reason_of
 from cache_fabric.decisions import Decisions
 from cache_fabric.engine import Engine
 from cache_fabric.errors import NotCacheable
 from cache_fabric.freshness import expiry, is_within, is_young, must_bypass, ttl_of
-from cache_fabric.instrumentation.events import Event, EventHook, LookupEvent, StoreEvent, event_of
+from cache_fabric.instrumentation.events import (
+    Event,
+    EventHook,
+    LookupEvent,
+    StoreEvent,
+    emit_to,
+    event_of,
+)
 from cache_fabric.keys import derive
 from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.plain_answer import as_answer
@@ -41,10 +48,9 @@ from cache_fabric.types import (
     new_entry_id,
 )
 
-__all__ = ["CallerSide", "Prepared", "emit_to"]
+__all__ = ["CallerSide", "Prepared"]
 
 R = TypeVar("R", bound=Hit | Miss)
-_log = logging.getLogger("cache_fabric")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,15 +60,6 @@ class Prepared:
     ticket: Ticket | None
     entry: CacheEntry
     data: bytes
-
-
-def emit_to(hooks: Sequence[EventHook], event: Event) -> None:
-    """Tell every hook; one that raises is logged and disturbs nobody."""
-    for hook in hooks:
-        try:
-            hook(event)
-        except Exception:  # noqa: BLE001 - a hook is foreign code on the request path
-            _log.exception("an event hook failed")
 
 
 class CallerSide:
@@ -105,11 +102,11 @@ class CallerSide:
         except Exception as error:  # noqa: BLE001 - a hostile value in the request may raise anything
             reason = f"unusable request: {type(error).__name__}"
             return self.bypass(str(getattr(request, "model", "")), reason, started)
-        ticket = Ticket(keys, request, caller(), started, id=self._next_id())
+        ticket = Ticket(keys, request, caller(), started, id=f"{self._nonce}-{next(self._numbers)}")
         entry = None if request.options.refresh else self._hot(keys)
         if entry is None or not is_young(entry, request.options, time.time()):
             return ticket
-        return self.end(ticket, Hit(entry=entry, tier="hot"))
+        return self.end(ticket, Hit(entry=entry, tier="hot", reason=reason_of(entry)))
 
     def judge_age(self, ticket: Ticket, result: Hit | Miss) -> Hit | Miss:
         """Return a miss in place of a hit that is older than its request allows."""
@@ -141,9 +138,9 @@ class CallerSide:
 
     def bypass(self, model: str, reason: str, started: float | None = None) -> Bypass:
         """Count a call that is not for the cache."""
-        seconds = 0.0 if started is None else time.monotonic() - started
-        self._emit(LookupEvent(outcome="bypass", model=model, reason=reason, seconds=seconds))
-        return Bypass(reason=reason, seconds=seconds)
+        took = 0.0 if started is None else time.monotonic() - started
+        self._emit(LookupEvent(outcome="bypass", model=model, reason=reason, seconds=took))
+        return Bypass(reason=reason, seconds=took)
 
     def released(self, ticket: Ticket) -> None:
         """Count a call that gave no answer."""
@@ -151,12 +148,8 @@ class CallerSide:
 
     def stood_in(self, ticket: Ticket) -> Hit | None:
         """Count a call that failed, and return the expired answer that may stand in for it."""
-        entry, window = ticket.stale, self._config.stale_if_error
-        if (
-            entry is None
-            or not is_within(entry, window, time.time())
-            or self._engine.retirements.cover(entry, ticket.started)
-        ):
+        entry = self.stale_of(ticket, self._config.stale_if_error)
+        if entry is None:
             self.released(ticket)
             return None
         self._close(ticket, "stale")
@@ -170,6 +163,18 @@ class CallerSide:
             lookup_id=ticket.id,
             asked=ticket.keys,
         )
+
+    def stale_of(self, ticket: Ticket, window: float) -> CacheEntry | None:
+        """Return the expired answer of a request, unless its time is over or it was taken back."""
+        entry = ticket.stale
+        if (
+            entry is None
+            or not is_within(entry, window, time.time())
+            or self._engine.retirements.cover(entry, ticket.started)
+            or not self._engine.verdicts.allows(entry)
+        ):
+            return None
+        return entry
 
     def _close(self, ticket: Ticket, outcome: Literal["released", "stale"]) -> None:
         ticket.closed = True
@@ -207,6 +212,8 @@ class CallerSide:
         )
         entry = self._entry(ticket or keys, request, answer, event)
         reason = may_store(answer, self._config)
+        if reason is None and keys.exact in self._engine.verdicts.pinned:
+            reason = "a pinned answer stays"
         data = b""
         if reason is None:
             try:
@@ -261,9 +268,6 @@ class CallerSide:
             tags=request.options.tags,
         )
 
-    def _next_id(self) -> str:
-        return f"{self._nonce}-{next(self._numbers)}"
-
     def _keys(self, request: CacheRequest) -> KeySet:
         reason = may_cache(request, self._config)
         if reason is not None:
@@ -288,7 +292,7 @@ class CallerSide:
         return lambda text: view.known(text, owner)
 
     def _hot(self, keys: KeySet) -> CacheEntry | None:
-        return self._engine.exact.fresh_of(self._engine.hot.get(keys.exact), keys)
+        return self._engine.exact.at_hand(keys)
 
     def _emit(self, event: Event) -> None:
         emit_to(self._hooks, event)

@@ -55,6 +55,11 @@ class FabricConfig:
             ``None`` for ever.
         executions_max_count: How many executions without feedback are kept, and how many with;
             the oldest go. ``None`` is no bound.
+        feedback_share: Share of the kept answers that one annotator may quarantine or correct in an
+            hour; votes above it are held until others agree.
+        feedback_grace: Answers for which an annotator may do so whatever their share.
+        feedback_agreements: Annotators that have to agree where one alone is not trusted, or is
+            over the limit.
     """
 
     namespace: str = "default"
@@ -89,6 +94,9 @@ class FabricConfig:
     index_executions: bool = True
     executions_max_age: float | None = None
     executions_max_count: int | None = 1_000_000
+    feedback_share: float = 0.01
+    feedback_grace: int = 10
+    feedback_agreements: int = 2
 
     def __post_init__(self) -> None:
         if not self.namespace or len(self.namespace) > 128 or not self.namespace.isprintable():
@@ -101,6 +109,7 @@ class FabricConfig:
         for name in _WINDOWS:
             self._check_number(name, "seconds", "of 0 or more", lambda value: value >= 0)
         self._check_number("ttl_jitter", "a share", "from 0 to below 1", lambda v: 0 <= v < 1)
+        self._check_number("feedback_share", "a share", "from 0 to 1", lambda v: 0 <= v <= 1)
         if self.volatile not in _VOLATILE:
             choices = ", ".join(_VOLATILE)
             raise ConfigurationError(f"volatile: expected one of {choices}, got {self.volatile!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,8 @@ __all__ = [
     "changes_of",
     "entry_of",
     "items_of",
+    "judged_of",
+    "note_of_judged",
     "note_of_retired",
     "retired_of",
     "was_missed",
@@ -136,3 +139,14 @@ def retired_of(change: Change, secret: bytes) -> Retired | None:
     """Return the answers that one revision retired, ``None`` if it was about contexts."""
     retired = codec.unpack(change.note, secret).get("retired")
     return None if retired is None else msgspec.convert(retired, Retired)
+
+
+def note_of_judged(entry_ids: Sequence[str], secret: bytes) -> bytes:
+    """Return the note of verdicts on answers: it changes no context."""
+    return codec.pack({"items": [], "judged": list(entry_ids)}, secret)
+
+
+def judged_of(change: Change, secret: bytes) -> list[str]:
+    """Return the ids of the answers whose verdict one revision changed."""
+    judged: list[str] = codec.unpack(change.note, secret).get("judged") or []
+    return judged

@@ -23,6 +23,7 @@ from cache_fabric.context_rules import Body, Head, Rollback, Step
 from cache_fabric.context_view import View, changes_of, entry_of, was_missed
 from cache_fabric.errors import BackendUnavailable, CacheFabricError, NotFound, ValidationError
 from cache_fabric.live_contexts import HEADS, MISSED, LiveContexts, version_key
+from cache_fabric.live_verdicts import LiveVerdicts
 from cache_fabric.part import Part
 from cache_fabric.records import ContextChange, ContextEntry, Resync
 from cache_fabric.scopes import Owner
@@ -50,10 +51,11 @@ class Contexts:
         store: The store behind its part.
         records: The same store, for the calls.
         secret: Authenticates what is kept.
+        verdicts: On answers; they travel on the same change log.
     """
 
-    def __init__(self, store: Part, records: Store, secret: bytes) -> None:
-        self.live = LiveContexts(store, records, secret)
+    def __init__(self, store: Part, records: Store, secret: bytes, verdicts: LiveVerdicts) -> None:
+        self.live = LiveContexts(store, records, secret, verdicts)
         self._store = store
         self._records = records
         self._secret = secret

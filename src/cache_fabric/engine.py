@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from cache_fabric import codec
 from cache_fabric.config import FabricConfig
+from cache_fabric.corrections import reason_of
 from cache_fabric.exact_tier import ANSWERS
 from cache_fabric.freshness import is_fresh, is_within, longest_window
 from cache_fabric.instrumentation.events import Event
@@ -21,6 +22,7 @@ from cache_fabric.paraphrases import Paraphrases
 from cache_fabric.part import Degraded
 from cache_fabric.policy.base import Policy, Serve
 from cache_fabric.policy_memory import PolicyMemory
+from cache_fabric.refused_twins import RefusedTwins
 from cache_fabric.selector import Retirements, Selector
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.shadow import Shadow
@@ -61,6 +63,7 @@ class Engine:
         self._indexed = policy.semantic or shadow is not None
         self.kept = KeptAnswers(store, semantic, indexed=self._indexed, config=config, emit=emit)
         self.store, self.exact = self.kept.store, self.kept.exact
+        self.verdicts = self.kept.verdicts
         self.hot, self.queue, self.capacity = self.kept.hot, self.kept.queue, self.kept.capacity
         self.semantic = semantic
         self.flights = SingleFlight(config.flight_timeout)
@@ -69,18 +72,23 @@ class Engine:
         self.learning = Learning(semantic, memory, emit)
         self._verification = Verification(self.learning, emit)
         self._shadow = None if shadow is None else Shadow(shadow, self.learning, emit)
-        self._paraphrases = Paraphrases(self.flights, self.exact, self.learning, config)
+        self._twins = RefusedTwins(self.verdicts, semantic)
+        flights, twins = self.flights, self._twins
+        self._paraphrases = Paraphrases(flights, self.exact, self.learning, twins, config)
         self._shared = SharedFlight(
             self.flights, self.kept.leases, self.exact, self.store, store, config
         )
         self._records = store
-        self._policy = policy
+        self.policy = policy
         self._config = config
 
     async def lookup(self, ticket: Ticket) -> Hit | Miss:
         """Return a hit, or a miss whose ticket may answer for others too; never raises."""
         try:
-            return await self._lookup(ticket)
+            result = await self._lookup(ticket)
+            if isinstance(result, Miss) or self.verdicts.allows(result.entry):
+                return result
+            return Miss(ticket=ticket, reason="taken back meanwhile")
         except Exception as error:  # noqa: BLE001 - the lookup seam: a bug of ours is a miss
             _log.exception("lookup failed; the model call goes on")
             return Miss(ticket=ticket, reason=type(error).__name__, degraded="engine")
@@ -116,7 +124,7 @@ class Engine:
         """Serve the entry if it is fresh, or stale while somebody else refreshes it."""
         now = time.time()
         if is_fresh(entry, now):
-            return Hit(entry=entry, tier="exact")
+            return Hit(entry=entry, tier="exact", reason=reason_of(entry))
         ticket.stale = entry
         window = self._config.stale_while_revalidate
         if not is_within(entry, window, now) or self.flights.lead(ticket):
@@ -179,11 +187,10 @@ class Engine:
     async def entry(self, entry_id: str) -> CacheEntry | None:
         """Return a kept entry by its id, ``None`` if it is gone or was answered anew."""
         exact = entry_id.partition(".")[0]
-        data = self.queue.get(exact)
-        if data is None:
-            data = await self.store.demand(lambda: self._records.get(ANSWERS + exact))
+        data = (await self.store.demand(lambda: self.kept.fetch([exact])))[0]
         entry = self.exact.read(data)
-        return entry if entry is not None and entry.id == entry_id else None
+        is_it = entry is not None and entry.id == entry_id and self.verdicts.allows(entry)
+        return entry if is_it else None
 
     async def search(self, query: str, limit: int) -> list[Candidate]:
         """Return the entries nearest to a text over all partitions, nearest first."""
@@ -212,7 +219,7 @@ class Engine:
 
     def _policy_of(self, ticket: Ticket) -> Policy:
         asked: Policy | None = ticket.request.options.policy
-        return self._policy if asked is None else asked
+        return self.policy if asked is None else asked
 
     async def _by_meaning(self, ticket: Ticket, degraded: str | None) -> Hit | Miss:
         question, policy = ticket.keys.question, self._policy_of(ticket)
@@ -246,7 +253,7 @@ class Engine:
             entry=served.entry,
             tier="semantic",
             similarity=served.similarity,
-            reason=decision.reason,
+            reason=reason_of(served.entry, decision.reason),
             probability=decision.probability,
         )
 
@@ -270,18 +277,19 @@ class Engine:
         data = await self.store.attempt(
             lambda: self.kept.fetch([n.id for n in near]), _left(deadline)
         )
-        return self._candidates(near, data, ticket.keys.partition)
+        found = self._candidates(near, data, ticket.keys.partition)
+        return await self._twins.without(ticket, found, _left(deadline))
 
     def _candidates(
         self, neighbors: Sequence[Neighbor], data: Sequence[bytes | None], partition: str | None
     ) -> list[Candidate]:
         """Read the neighbors' entries; the partition is compared again, whatever the index says."""
-        found, gone, now = [], [], time.time()
+        found, gone = [], []
         for neighbor, raw in zip(neighbors, data, strict=True):
             entry = self.exact.read(raw)
             if entry is None or entry.exact != neighbor.id:
                 gone.append(neighbor.id)
-            elif is_fresh(entry, now) and partition in (None, entry.partition):
+            elif self.exact.is_servable(entry) and partition in (None, entry.partition):
                 found.append(Candidate(entry, neighbor.similarity))
         if gone:
             self.kept.retire(gone)

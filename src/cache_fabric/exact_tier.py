@@ -10,6 +10,7 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.errors import CodecError
 from cache_fabric.freshness import is_fresh, is_within, longest_window
 from cache_fabric.hot_tier import HotTier
+from cache_fabric.live_verdicts import LiveVerdicts
 from cache_fabric.part import Degraded, Part
 from cache_fabric.stores.base import Store
 from cache_fabric.types import CacheEntry, KeySet
@@ -28,6 +29,7 @@ class ExactTier:
         queue: Envelopes on their way to the store.
         store: The store behind its part.
         records: The same store, for the calls.
+        verdicts: Say which answers are quarantined, and which are pinned.
         retire: Is told the keys of entries that are of no use to anybody any more.
         config: Budgets and windows.
     """
@@ -38,6 +40,7 @@ class ExactTier:
         queue: WriteBehind,
         store: Part,
         records: Store,
+        verdicts: LiveVerdicts,
         retire: Callable[[Sequence[str]], None],
         config: FabricConfig,
     ) -> None:
@@ -45,13 +48,14 @@ class ExactTier:
         self._queue = queue
         self._store = store
         self._records = records
+        self._verdicts = verdicts
         self._retire = retire
         self._config = config
         self._window = longest_window(config)
 
     async def find(self, keys: KeySet) -> CacheEntry | None:
         """Return the entry, an expired one only where there is no other; raises `Degraded`."""
-        recalled = self._of(self.recall(keys), keys)
+        recalled = self._allowed(self.recall(keys), keys)
         if recalled is not None and is_fresh(recalled, time.time()):
             return recalled
         try:
@@ -69,21 +73,34 @@ class ExactTier:
             self._hot.discard([keys.exact])
             self._retire([keys.exact])
             return recalled
+        if not self._verdicts.allows(entry):
+            return recalled
         # Another process may have refreshed what is stale here.
         self._hot.put(keys.exact, data, self._config.hot_ttl)
         return entry
 
     def recall(self, keys: KeySet) -> bytes | None:
-        """Return the envelope that this process holds."""
-        return self._hot.get(keys.exact) or self._queue.get(keys.exact)
+        """Return the envelope that this process holds; a pinned one before all others."""
+        exact = keys.exact
+        return self._verdicts.pinned.get(exact) or self._hot.get(exact) or self._queue.get(exact)
+
+    def at_hand(self, keys: KeySet) -> CacheEntry | None:
+        """Return the fresh entry that needs no I/O, from any thread."""
+        exact = keys.exact
+        return self.fresh_of(self._verdicts.pinned.get(exact) or self._hot.get(exact), keys)
 
     def fresh_of(self, data: bytes | None, keys: KeySet) -> CacheEntry | None:
         """Return the entry of an envelope if it is these keys' and has not expired."""
         entry = self._of(data, keys)
-        return entry if entry is not None and is_fresh(entry, time.time()) else None
+        return entry if entry is not None and self.is_servable(entry) else None
+
+    def is_servable(self, entry: CacheEntry) -> bool:
+        """Return whether an answer has not expired, and no verdict speaks against it."""
+        return is_fresh(entry, time.time()) and self._verdicts.allows(entry)
 
     def take_in(self, data: bytes | None, keys: KeySet) -> CacheEntry | None:
         """As `fresh_of`, of an envelope from the store; the process keeps a fresh one as well."""
+        data = self._verdicts.pinned.get(keys.exact) or data
         entry = self.fresh_of(data, keys)
         if data is not None and entry is not None:
             self._hot.put(keys.exact, data, self._config.hot_ttl)
@@ -98,6 +115,10 @@ class ExactTier:
         except CodecError:
             return None
         return entry if is_within(entry, self._window, time.time()) else None
+
+    def _allowed(self, data: bytes | None, keys: KeySet) -> CacheEntry | None:
+        entry = self._of(data, keys)
+        return entry if entry is not None and self._verdicts.allows(entry) else None
 
     def _of(self, data: bytes | None, keys: KeySet) -> CacheEntry | None:
         entry = self.read(data)

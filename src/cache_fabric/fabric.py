@@ -22,6 +22,7 @@ from cache_fabric.fabric_executions import ExecutionMethods
 from cache_fabric.fabric_feedback import FeedbackMethods
 from cache_fabric.fabric_prompts import PromptMethods
 from cache_fabric.fabric_values import ValueMethods
+from cache_fabric.fabric_verdicts import VerdictMethods
 from cache_fabric.instrumentation.events import EventHook
 from cache_fabric.instrumentation.metrics import Metrics, figures
 from cache_fabric.ledger import Inspection
@@ -50,7 +51,13 @@ _EXIT_PATIENCE = 5.0  # seconds that the end of a program may wait for the store
 
 
 class CacheFabric(
-    AnswerMethods, ContextMethods, ExecutionMethods, FeedbackMethods, PromptMethods, ValueMethods
+    AnswerMethods,
+    ContextMethods,
+    ExecutionMethods,
+    FeedbackMethods,
+    PromptMethods,
+    ValueMethods,
+    VerdictMethods,
 ):
     """Answers, contexts, executions and metrics over one store, index and embedder.
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from cache_fabric.config import FabricConfig
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
-from cache_fabric.freshness import is_within
 from cache_fabric.life import Life
 from cache_fabric.records import Invalidation
 from cache_fabric.selector import Selector
@@ -60,11 +58,12 @@ class AnswerMethods:
             return await _awaited(call)
         ticket = result.ticket
         window = self.config.stale_while_revalidate
-        if ticket.stale is not None and is_within(ticket.stale, window, time.time()):
+        stale = self._life().caller_side.stale_of(ticket, window)
+        if stale is not None:
             task = asyncio.create_task(self._refresh(ticket, call))
             self._refreshes.add(task)
             task.add_done_callback(self._refreshes.discard)
-            return ticket.stale.payload
+            return stale.payload
         return await self._answered(ticket, call)
 
     async def stale(self, ticket: Ticket) -> Hit | None:

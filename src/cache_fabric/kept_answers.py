@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
 
 from cache_fabric.capacity import Capacity
 from cache_fabric.config import FabricConfig
+from cache_fabric.errors import CacheFabricError
 from cache_fabric.exact_tier import ANSWERS, ExactTier
+from cache_fabric.freshness import longest_window
 from cache_fabric.hot_tier import HotTier
 from cache_fabric.instrumentation.events import Event, StoreEvent
 from cache_fabric.leases import Leases
+from cache_fabric.live_verdicts import LiveVerdicts
 from cache_fabric.part import Degraded, Part
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.stores.base import Store, Write
+from cache_fabric.types import CacheEntry
 from cache_fabric.write_behind import PendingWrite, WriteBehind
 
 __all__ = ["KeptAnswers"]
 
 _PATIENCE = 10.0  # seconds for work that no model call waits for
 _STORE_OPEN_TIMEOUT = 1.0
+_log = logging.getLogger("cache_fabric")
 
 
 class KeptAnswers:
@@ -59,22 +67,26 @@ class KeptAnswers:
             max_bytes=config.queue_bytes,
         )
         self.leases = Leases(self.store, records, config)
-        self.exact = ExactTier(self.hot, self.queue, self.store, records, self.retire, config)
+        self.verdicts = LiveVerdicts(config.secret)
+        self.exact = ExactTier(
+            self.hot, self.queue, self.store, records, self.verdicts, self.retire, config
+        )
         self.capacity = Capacity(
             self.store, records, ANSWERS, self.exact.read, self._delete, emit, config
         )
         self._records = records
         self._semantic = semantic
         self._indexed = indexed
+        self._config = config
         self._emit = emit
         self._background: set[asyncio.Task[None]] = set()
 
     async def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return the envelopes of the keys, those that wait to be written as well."""
-        missing = [key for key in keys if self.queue.get(key) is None]
+        """Return the envelopes of the keys, pinned and waiting ones as well."""
+        missing = [key for key in keys if self._at_hand(key) is None]
         stored = await self._records.get_many([ANSWERS + key for key in missing]) if missing else []
         from_store = dict(zip(missing, stored, strict=True))
-        return [self.queue.get(key) or from_store.get(key) for key in keys]
+        return [self._at_hand(key) or from_store.get(key) for key in keys]
 
     def give_up(self, batch: Iterable[PendingWrite]) -> None:
         """Let those go on who wait in other processes for what has landed or is lost."""
@@ -82,15 +94,74 @@ class KeptAnswers:
 
     def retire(self, keys: Sequence[str]) -> None:
         """Delete entries in the background; a fault only leaves them to be found again."""
-        task = asyncio.get_running_loop().create_task(self._delete(keys))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        self._in_background(self._delete(keys))
+
+    def drop(self, entry_id: str) -> None:
+        """Forget a quarantined answer in this process, and keep it from being written."""
+        exact = entry_id.partition(".")[0]
+        self.hot.discard([exact])  # what is newer there is in the queue or in the store as well
+        self.capacity.forget([exact])
+        if self._is_waiting(entry_id):
+            self.give_up(self.queue.discard([exact]))
+        if self._is_waiting(entry_id):
+            self._in_background(self.take_out(entry_id))
+
+    async def take_out(self, entry_id: str) -> None:
+        """Delete a quarantined answer, unless a newer one has its key; raises `BackendError`."""
+        exact = entry_id.partition(".")[0]
+        while self._is_waiting(entry_id):
+            await self.queue.flush()
+        data = await self.store.demand(lambda: self._records.get(ANSWERS + exact))
+        entry = self.exact.read(data)
+        if data is None or (entry is not None and entry.id != entry_id):
+            return
+        if await self.store.demand(lambda: self._records.remove_if(ANSWERS + exact, data)):
+            await self.unindex([exact])
+
+    async def put_back(self, entry: CacheEntry, data: bytes) -> str | None:
+        """Serve an answer again that was taken out, by its key and by its meaning.
+
+        Returns:
+            Why it is not served, in words; ``None`` if it is.
+
+        Raises:
+            BackendError: The store failed; the index is filled as far as that is possible.
+        """
+        current = (await self.store.demand(lambda: self.fetch([entry.exact])))[0]
+        newer = self.exact.read(current)
+        if newer is not None and newer.id != entry.id:
+            return "a newer answer to its question is served"
+        ttl = None
+        if entry.expires is not None:
+            ttl = entry.expires + longest_window(self._config) - time.time()
+            if ttl <= 0:
+                return "it has expired meanwhile"
+        write = Write(ANSWERS + entry.exact, data, ttl)
+        await self.store.demand(lambda: self._records.set_many([write]))
+        self.capacity.count_soon()
+        await self.index(entry)
+        return None
+
+    async def index(self, entry: CacheEntry) -> None:
+        """Let an answer be found by its meaning; fails open, for exact hits do without."""
+        is_ours = entry.embedder == self._semantic.identity
+        if self._indexed and is_ours and entry.question is not None:
+            with contextlib.suppress(CacheFabricError):
+                await self._semantic.add_entries([entry])
+
+    def _is_waiting(self, entry_id: str) -> bool:
+        entry = self.exact.read(self.queue.get(entry_id.partition(".")[0]))
+        return entry is not None and entry.id == entry_id
 
     async def unindex(self, keys: Sequence[str]) -> None:
         """Take entries out of the index; fails open."""
-        if self._indexed or self._semantic.is_open:
+        leaving = [key for key in keys if key not in self.verdicts.pinned]
+        if leaving and (self._indexed or self._semantic.is_open):
             with contextlib.suppress(Degraded):
-                await self._semantic.remove(keys, _PATIENCE)
+                await self._semantic.remove(leaving, _PATIENCE)
+
+    def _at_hand(self, key: str) -> bytes | None:
+        return self.verdicts.pinned.get(key) or self.queue.get(key)
 
     async def _write(self, batch: Sequence[PendingWrite]) -> None:
         """Write the store first, the index second; the other place that fails open."""
@@ -110,6 +181,16 @@ class KeptAnswers:
         except Degraded as fault:
             for item in asked:
                 self._dropped(item, f"{fault}: kept for exact hits only")
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.warning("an answer was not deleted: %s", type(task.exception()).__name__)
 
     def _dropped(self, item: PendingWrite, reason: str) -> None:
         self.give_up([item])

@@ -111,6 +111,18 @@ class Learning:
 
         self.teach(policy, family, judged, entry, told)
 
+    async def hear(
+        self, policy: Policy, family: str, asked: Asked, candidate: Candidate, right: bool
+    ) -> bool:
+        """Let the policy learn what people say of an answer; returns whether it learns at all."""
+        await self.memory.ready(policy, family)
+        state = self.memory.state(policy, family)
+        if not isinstance(state, Family):
+            return False
+        state.hear(asked, candidate, right)
+        self.memory.changed(policy, family, labels=1)
+        return True
+
     def teach(
         self,
         policy: Policy,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cache_fabric.caller_side import CallerSide, Prepared, emit_to
+from cache_fabric.caller_side import CallerSide, Prepared
 from cache_fabric.config import FabricConfig
 from cache_fabric.contexts import Contexts
 from cache_fabric.decisions import Decisions
@@ -24,7 +24,7 @@ from cache_fabric.execution_terms import Sought
 from cache_fabric.executions import Executions
 from cache_fabric.explanations import Explanations
 from cache_fabric.indexes.base import VectorIndex
-from cache_fabric.instrumentation.events import EventHook, ExecutionEvent
+from cache_fabric.instrumentation.events import EventHook, ExecutionEvent, emit_to
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.invalidation import Invalidations
 from cache_fabric.judged_log import JudgedLog
@@ -41,6 +41,7 @@ from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.similar import SimilarSearch
 from cache_fabric.stores.base import Durability, Store
 from cache_fabric.types import Ticket
+from cache_fabric.verdicts import Verdicts
 
 __all__ = ["Life", "Parts"]
 
@@ -99,7 +100,9 @@ class Life:
         self.values = KeptValues(
             self.engine.store, parts.store, config, lambda event: emit_to(heard, event)
         )
-        self.contexts = Contexts(self.engine.store, parts.store, config.secret)
+        self.contexts = Contexts(
+            self.engine.store, parts.store, config.secret, self.engine.verdicts
+        )
         self.decisions = Decisions()
         self.explanations = Explanations(self.engine, self.decisions)
         self.caller_side = CallerSide(
@@ -128,6 +131,13 @@ class Life:
         )
         self.ledger = Ledger(self.engine.store, parts.store, config)
         self.similar = SimilarSearch(self.engine, self.contexts)
+        self.verdicts = Verdicts(
+            self.engine,
+            self.contexts.live,
+            parts.store,
+            config,
+            lambda event: emit_to(heard, event),
+        )
         self.invalidations = Invalidations(
             self.engine, self.contexts.live, parts.store, config.secret
         )

@@ -1,4 +1,6 @@
-"""The live view: every context of the namespace in this process, kept current by the change log.
+"""The live view: what is current in this process, kept so by the change log.
+
+Every context of the namespace is in the view, and beside it the marks of the verdicts on answers.
 
 Reads come from here and cost no I/O. One task a process follows the log and applies it revision by
 revision, so a bundle becomes visible whole. The view is replaced, never changed, so any thread may
@@ -19,8 +21,16 @@ import msgspec
 from cache_fabric import codec
 from cache_fabric.backoff import back_off
 from cache_fabric.context_rules import Body, Head, advance
-from cache_fabric.context_view import View, changes_of, items_of, retired_of, was_missed
+from cache_fabric.context_view import (
+    View,
+    changes_of,
+    items_of,
+    judged_of,
+    retired_of,
+    was_missed,
+)
 from cache_fabric.errors import CacheFabricError
+from cache_fabric.live_verdicts import MARKS, LiveVerdicts
 from cache_fabric.part import Degraded, Part
 from cache_fabric.records import Freshness, Resync
 from cache_fabric.scopes import SEPARATOR
@@ -33,7 +43,7 @@ _VERSIONS = "v/"
 MISSED = "the change log was trimmed or went back"
 _HEARTBEAT = 1.0  # seconds; how often a quiet log is known to be quiet
 _LONGEST_PAUSE = 2.0
-_EVENTS = ("changed", "stale", "error", "retired")
+_EVENTS = ("changed", "stale", "error", "retired", "judged")
 _log = logging.getLogger("cache_fabric")
 Listener = Callable[[str, Any], object]
 
@@ -50,9 +60,11 @@ class LiveContexts:
         store: The store behind its part.
         records: The same store, for the calls.
         secret: Authenticates what is kept.
+        verdicts: Is kept current as well.
     """
 
-    def __init__(self, store: Part, records: Store, secret: bytes) -> None:
+    def __init__(self, store: Part, records: Store, secret: bytes, verdicts: LiveVerdicts) -> None:
+        self.verdicts = verdicts
         self.view: View | None = None
         self.freshness = Freshness()
         self.listeners: dict[str, list[Listener]] = {name: [] for name in _EVENTS}
@@ -164,6 +176,8 @@ class LiveContexts:
         items = [(c, item) for c in page.items for item in items_of(c, self._secret)]
         written = [(i["path"], i["version"]) for _, i in items if i["op"] != "label"]
         bodies = dict(zip(written, await self.bodies(written), strict=True))
+        judged = [entry_id for c in page.items for entry_id in judged_of(c, self._secret)]
+        marks = await self._records.read([MARKS + entry_id for entry_id in judged])
         heads = dict(self.view.heads)
         for change, item in items:
             head = heads.get(item["path"], (None, 0))[0]
@@ -171,6 +185,8 @@ class LiveContexts:
             following = advance(head, item, None if found is None else found[0])
             if following is not None:
                 heads[item["path"]] = (following, change.revision)
+        for entry_id, mark in zip(judged, marks, strict=True):
+            self.verdicts.take(entry_id, mark)
         self._replace(View(page.items[-1].revision, heads, self.freshness))
         for change in page.items:
             for changed in changes_of(change, self._secret):
@@ -178,18 +194,22 @@ class LiveContexts:
             retired = retired_of(change, self._secret)
             if retired is not None:
                 self.tell("retired", retired)
+        for entry_id in judged:
+            self.tell("judged", entry_id)
 
     async def _snapshot(self) -> None:
         """Read everything at one revision: read until no commit came between."""
         while True:
             before = await self._records.changes(2**62, 1)
             found = await self._records.records(HEADS)
+            marks = await self._records.records(MARKS)
             after = await self._records.changes(2**62, 1)
             if before.head == after.head:
                 break
         heads = {
             record.key.removeprefix(HEADS): (self.head(record), record.revision) for record in found
         }
+        self.verdicts.replace(marks)
         self._replace(View(after.head, heads, self.freshness))
 
     def _replace(self, view: View) -> None:

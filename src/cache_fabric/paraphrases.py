@@ -19,6 +19,7 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.exact_tier import ExactTier
 from cache_fabric.learning import Learning
 from cache_fabric.policy.base import Policy, Serve
+from cache_fabric.refused_twins import RefusedTwins
 from cache_fabric.single_flight import SingleFlight
 from cache_fabric.types import CacheEntry, Candidate, Hit, Ticket
 
@@ -32,15 +33,22 @@ class Paraphrases:
         flights: Who is answering what.
         exact: Reads the answers that come.
         learning: Judges them.
+        twins: Which of them are out of the question.
         config: The budget and the number of candidates.
     """
 
     def __init__(
-        self, flights: SingleFlight, exact: ExactTier, learning: Learning, config: FabricConfig
+        self,
+        flights: SingleFlight,
+        exact: ExactTier,
+        learning: Learning,
+        twins: RefusedTwins,
+        config: FabricConfig,
     ) -> None:
         self._flights = flights
         self._exact = exact
         self._learning = learning
+        self._twins = twins
         self._config = config
 
     async def join(self, ticket: Ticket, policy: Policy) -> Hit | None:
@@ -63,10 +71,14 @@ class Paraphrases:
         question = ticket.keys.question
         if question is None or ticket.vector is None or not policy.semantic or ticket.closed:
             return None
-        others = [
-            Candidate(_provisional(leader), float(ticket.vector @ leader.vector))
+        leaders = [
+            leader
             for leader in self._flights.calling(ticket.keys.partition)
             if leader.vector is not None and leader.caller != ticket.caller
+        ]
+        others = [
+            Candidate(_provisional(leader), float(ticket.vector @ leader.vector))
+            for leader in self._twins.without_leaders(ticket, leaders)
         ]
         near = sorted(
             (other for other in others if other.similarity >= policy.floor),

@@ -72,10 +72,12 @@ class SemanticTier:
 
     async def vector(self, question: str, seconds: float) -> Vector:
         """Return the unit vector of a question within its budget, or raise `Degraded`."""
-        vector: Vector = (await self._embedding.attempt(lambda: self._embed([question]), seconds))[
-            0
-        ]
+        vector: Vector = (await self.vectors([question], seconds))[0]
         return vector
+
+    async def vectors(self, questions: Sequence[str], seconds: float) -> Matrix:
+        """Return one unit vector a question within the budget of all, or raise `Degraded`."""
+        return await self._embedding.attempt(lambda: self._embed(questions), seconds)
 
     async def neighbors(
         self,

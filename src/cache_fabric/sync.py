@@ -12,6 +12,7 @@ from cache_fabric.reindex import Progress, Reindexed
 from cache_fabric.sync_contexts import SyncContextMethods
 from cache_fabric.sync_executions import SyncExecutionMethods
 from cache_fabric.sync_feedback import SyncFeedbackMethods
+from cache_fabric.sync_verdicts import SyncVerdictMethods
 from cache_fabric.sync_view import SyncView
 from cache_fabric.types import (
     Bypass,
@@ -27,7 +28,9 @@ from cache_fabric.types import (
 __all__ = ["SyncCacheFabric"]
 
 
-class SyncCacheFabric(SyncContextMethods, SyncExecutionMethods, SyncFeedbackMethods, SyncView):
+class SyncCacheFabric(
+    SyncContextMethods, SyncExecutionMethods, SyncFeedbackMethods, SyncVerdictMethods, SyncView
+):
     """A blocking view of a fabric; `CacheFabric` documents the methods.
 
     Works in any thread and inside a running loop (a notebook cell), but for the loop that the

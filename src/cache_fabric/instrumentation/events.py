@@ -6,11 +6,13 @@ of numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from cache_fabric.types import Hit, Miss, Ticket, Tier, Usage
+from cache_fabric.votes import Action
 
 __all__ = [
     "Event",
@@ -23,7 +25,9 @@ __all__ = [
     "StoreEvent",
     "ValueEvent",
     "ValueOutcome",
+    "VerdictEvent",
     "VerifierEvent",
+    "emit_to",
     "event_of",
 ]
 
@@ -185,6 +189,22 @@ class ReversalEvent:
     again: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictEvent:
+    """A vote on an answer, or an operator's act, was counted.
+
+    Attributes:
+        entry_id: Of the answer.
+        action: What it did: ``quarantined``, ``restored``, ``pinned``, ``confirmed``, ``held`` or
+            ``none``.
+        taught: Whether the policy learned from it; ``None`` where there was nothing to learn.
+    """
+
+    entry_id: str
+    action: Action
+    taught: bool | None = None
+
+
 ValueOutcome = Literal["hit", "miss", "stored", "refused", "dropped", "evicted"]
 
 
@@ -216,8 +236,19 @@ Event = (
     | ExecutionEvent
     | ReversalEvent
     | ValueEvent
+    | VerdictEvent
 )
 EventHook = Callable[[Event], None]
+_log = logging.getLogger("cache_fabric")
+
+
+def emit_to(hooks: Sequence[EventHook], event: Event) -> None:
+    """Tell every hook; one that raises is logged and disturbs nobody."""
+    for hook in hooks:
+        try:
+            hook(event)
+        except Exception:  # noqa: BLE001 - a hook is foreign code on the request path
+            _log.exception("an event hook failed")
 
 
 def event_of(ticket: Ticket, result: Hit | Miss) -> LookupEvent:

@@ -18,6 +18,7 @@ from cache_fabric.instrumentation.events import (
     ShadowEvent,
     StoreEvent,
     ValueEvent,
+    VerdictEvent,
     VerifierEvent,
 )
 from cache_fabric.instrumentation.totals import Totals
@@ -48,6 +49,8 @@ class Metrics:
                 self._totals.executions[event.outcome] += 1
             elif isinstance(event, ReversalEvent):
                 _add_reversal(self._totals, event)
+            elif isinstance(event, VerdictEvent):
+                _add_verdict(self._totals, event)
             elif isinstance(event, ValueEvent):
                 self._totals.values[f"{event.kind}.{event.outcome}"] += event.count
                 if event.degraded:
@@ -115,6 +118,12 @@ def _add_reversal(totals: Totals, event: ReversalEvent) -> None:
     totals.reversed_tokens += sign * event.tokens
 
 
+def _add_verdict(totals: Totals, event: VerdictEvent) -> None:
+    totals.verdicts[event.action] += 1
+    if event.taught is not None:
+        totals.verdicts["learned" if event.taught else "not learned"] += 1
+
+
 def _add_answer(totals: Totals, event: StoreEvent) -> None:
     totals.answers[event.outcome] += 1
     totals.evicted_bytes += event.size or 0
@@ -167,6 +176,7 @@ def figures(totals: Totals) -> dict[str, Any]:
         "verifier": dict(totals.verifier),
         "executions": dict(totals.executions),
         "values": dict(totals.values),
+        "verdicts": dict(totals.verdicts),
         "hits_by_tier": dict(totals.tiers),
         "degraded": dict(totals.degraded),
         "answers": dict(totals.answers),

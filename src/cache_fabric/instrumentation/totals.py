@@ -38,6 +38,8 @@ class Totals:
         verifier: `VerifierEvent` by ``outcome``.
         reversed, reversed_micros, reversed_tokens: `ReversalEvent`: those that took back less those
             that booked again, and the sums of ``micros`` and ``tokens``.
+        verdicts: `VerdictEvent` by ``action``, and ``learned`` and ``not learned`` of those that
+            a policy had something to learn from.
         executions: `ExecutionEvent` by ``outcome``.
         values: `ValueEvent`: sums of ``count`` by kind and outcome (``"embeddings.hit"``), and of
             misses that name a failed part (``"embeddings.degraded"``).
@@ -73,6 +75,7 @@ class Totals:
     reversed: int = 0
     reversed_micros: int = 0
     reversed_tokens: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
     executions: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
 

@@ -154,6 +154,11 @@ class Matcher:
         if nearest is not None:
             self.see_rate(nearest)
 
+    def hear(self, reading: Reading, right: bool) -> None:
+        """Take in whether the best candidate's answer was right, where nobody drew the question."""
+        at = reading.best
+        self.model.learn(reading.rows[at], float(right), _LABEL_WEIGHT, reading.hashed[at])
+
     def see_rate(self, right: bool) -> None:
         """Take note of whether the nearest neighbor's answer was right."""
         self.base_rate += BASE_RATE_STEP * (float(right) - self.base_rate)

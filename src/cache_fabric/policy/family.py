@@ -162,6 +162,21 @@ class Family:
         self.matcher.keep(judged.asked.question, judged.asked.vector, answer)
         return lesson
 
+    def hear(self, asked: Asked, candidate: Candidate, right: bool) -> None:
+        """Take in what people say of an answer that was served.
+
+        They speak of hits that they choose to speak of, which is no sample: the estimate of the
+        audit and its bet on drift take no notice, and neither does the base rate. The pair is a
+        label for the matcher and the map like that of any miss. A complaint counts among the wrong
+        answers that correct the stated risks as well, praise does not: those who are content do not
+        outweigh the audit.
+        """
+        reading, _, stated = self._read(asked, [candidate])
+        self.matcher.hear(reading, right)
+        self.calibration.learn(float(reading.scores[reading.best]), right, 1.0)
+        if not right:
+            self.audit.see(stated, stated, right, 0.0)
+
     def _judge(self, asked: Asked, candidates: Sequence[Candidate]) -> Judgment:
         ranked = _ranked(candidates)
         if not ranked:
