@@ -16,6 +16,7 @@ from cache_fabric.bench.timing import Row
 from cache_fabric.cli._bench_report import OUT, OutOption, report
 from cache_fabric.cli._fabric import JsonOption
 from cache_fabric.cli.bench_eviction import eviction
+from cache_fabric.cli.bench_executions import executions
 from cache_fabric.cli.bench_fow import fow
 from cache_fabric.cli.bench_quality import quality
 from cache_fabric.cli.bench_train import train
@@ -67,7 +68,7 @@ app = typer.Typer(help="Run benchmarks, print a table each and write the same as
 
 @app.callback(invoke_without_command=True)
 def every(context: typer.Context, out: OutOption = OUT, json: JsonOption = False) -> None:
-    """Without a name: all that measure time. What needs data is run by its name."""
+    """Without a name: all that measure time. What needs data or long is run by its name."""
     if context.invoked_subcommand is None:
         _run(tuple(_BENCHMARKS), out, json)
 
@@ -83,6 +84,7 @@ def _command(name: str) -> Callable[[Path, bool], None]:
 for _name in _BENCHMARKS:
     app.command(_name)(_command(_name))
 app.command()(eviction)
+app.command()(executions)
 app.command()(quality)
 app.command()(fow)
 app.command()(train)
