@@ -24,7 +24,8 @@ from cache_fabric.stores.documents import Documents
 __all__ = ["Change", "Changes", "CommitConflict", "Durability", "Record", "Store", "Write"]
 
 Durability = Literal["memory", "process", "disk"]
-"""What an acknowledged write survives: nothing, the end of every process, the loss of power."""
+"""What an acknowledged write survives for sure: nothing, the end of the process that wrote it, or
+the end of the server and the loss of power as well."""
 
 
 @dataclass(frozen=True, slots=True)
