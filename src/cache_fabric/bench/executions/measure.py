@@ -1,11 +1,13 @@
 """What executions cost: their callers, their writes, their place on disk, a page of a search.
 
 Ours is a SQLite file behind the facade; beside it, in the same run and with the same runs, stands
-what one has without us (`plain`). Everything is loaded through the public `track_soon`.
+what one has without us (`plain`). The runs that are searched are spread over 30 days and come in
+through the public `import_executions`.
 """
 
 from __future__ import annotations
 
+import io
 import random
 import statistics
 import tempfile
@@ -27,6 +29,7 @@ from cache_fabric.sync import SyncCacheFabric
 __all__ = ["Figures", "Search", "Track", "executions"]
 
 _BATCH = 2_000
+_DAYS = 30.0
 _BURST = 200
 _CALLS = 10_000
 _ROUNDS = 40
@@ -84,16 +87,18 @@ def executions(runs: int, told: Told) -> Figures:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with _fabric(folder / "calls.db") as fabric:
-            tracks = [*_calls(fabric, told), *_waiting(fabric, told)]
+            tracks = [*_calls(fabric, told), *_waiting(fabric, told), _behind(fabric, told)]
         plain = PlainRuns(folder / "plain.db")
         with _fabric(folder / "fabric.db") as fabric:
-            loads, times = _load(fabric, plain, runs, told)
+            since = time.time() - _DAYS * 86_400
+            tracks += _load(fabric, plain, runs, since, told)
             _judge(fabric, plain, runs, told)
-            searches = list(_searches(fabric, plain, cases(runs, times), told))
+            mix = cases(runs, since, _DAYS)
+            searches = list(_searches(fabric, plain, mix, told))
         plain.close()
         return Figures(
             runs=runs,
-            tracks=[*tracks, *loads],
+            tracks=tracks,
             bytes_per_run=_size(folder / "fabric.db") / runs,
             peer_bytes_per_run=_size(folder / "plain.db") / runs,
             searches=searches,
@@ -156,32 +161,42 @@ def _waiting(fabric: SyncCacheFabric, told: Told) -> Iterator[Track]:
         told(name, len(runs), len(runs))
 
 
-def _load(
-    fabric: SyncCacheFabric, plain: PlainRuns, runs: int, told: Told
-) -> tuple[list[Track], list[float]]:
-    """Write every run to both, a batch at a time; returns the rates, and when each batch began."""
-    ours = theirs = 0.0
-    begun: list[float] = []
-    for start in range(0, runs, _BATCH):
-        batch = [run_of(number, runs) for number in range(start, min(start + _BATCH, runs))]
-        begun.append(time.time())
+def _behind(fabric: SyncCacheFabric, told: Told) -> Track:
+    """Time runs that are written behind until the last one is written."""
+    name = f"track_soon until written, {_BATCH:,} at a time"
+    taken = 0.0
+    for start in range(0, _CALLS, _BATCH):
+        batch = [run_of(number, _CALLS) for number in range(start, start + _BATCH)]
         started = time.perf_counter()
         for run in batch:
             _track(fabric, run)
         fabric.flush()
+        taken += time.perf_counter() - started
+        told(name, start + _BATCH, _CALLS)
+    lost = fabric.get_metrics()["executions"].get("dropped", 0)
+    assert not lost, f"{lost} runs were dropped"
+    return Track(name=name, per_second=_CALLS / taken)
+
+
+def _load(
+    fabric: SyncCacheFabric, plain: PlainRuns, runs: int, since: float, told: Told
+) -> Iterator[Track]:
+    """Write every run to both, a batch at a time."""
+    ours = theirs = 0.0
+    apart = _DAYS * 86_400 / runs
+    for start in range(0, runs, _BATCH):
+        numbers = range(start, min(start + _BATCH, runs))
+        batch = [(run_of(number, runs), since + number * apart) for number in numbers]
+        lines = io.BytesIO(b"".join(run.line(at) for run, at in batch))
+        started = time.perf_counter()
+        fabric.import_executions(lines)
         written = time.perf_counter()
-        plain.put(batch, begun[-1])
+        plain.put(batch)
         ours += written - started
         theirs += time.perf_counter() - written
         told("writing all runs", start + len(batch), runs)
-    lost = fabric.get_metrics()["executions"].get("dropped", 0)
-    assert not lost, f"{lost} runs were dropped"
-    names = (f"track_soon and flush, {_BATCH:,} at a time", f"peer, {_BATCH:,} in a transaction")
-    tracks = [
-        Track(name=name, per_second=runs / taken)
-        for name, taken in zip(names, (ours, theirs), strict=True)
-    ]
-    return tracks, begun
+    yield Track(name="import_executions", per_second=runs / ours)
+    yield Track(name=f"peer, {_BATCH:,} in a transaction", per_second=runs / theirs)
 
 
 def _judge(fabric: SyncCacheFabric, plain: PlainRuns, runs: int, told: Told) -> None:

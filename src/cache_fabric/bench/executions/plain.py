@@ -58,11 +58,9 @@ class PlainRuns:
             """
         )
 
-    def put(self, runs: Iterable[Run], at: float) -> None:
-        """Write runs in one transaction; each is a microsecond later than the one before."""
-        rows = [
-            (run.execution_id, at + number / 1e6, _body(run)) for number, run in enumerate(runs)
-        ]
+    def put(self, runs: Iterable[tuple[Run, float]]) -> None:
+        """Write runs with their times in one transaction."""
+        rows = [(run.execution_id, at, _body(run)) for run, at in runs]
         self._db.execute("BEGIN")
         self._db.executemany("INSERT INTO runs VALUES (?, ?, ?)", rows)
         self._db.execute("COMMIT")

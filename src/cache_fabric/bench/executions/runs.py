@@ -12,9 +12,11 @@ import hashlib
 import random
 from bisect import bisect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
+
+import msgspec
 
 __all__ = ["CONTEXT", "GRAPHS", "TAGS", "VERSIONS", "Run", "order_of", "run_of", "users_of", "word"]
 
@@ -38,6 +40,11 @@ class Run:
     state: Mapping[str, Any]
     tags: tuple[str, ...]
     user: str
+
+    def line(self, at: float) -> bytes:
+        """Return the line of a file of executions that says the same."""
+        said = {"format": "cache-fabric/execution/1", "at": at, **asdict(self)}
+        return msgspec.json.encode(said) + b"\n"
 
 
 def word(rank: int, ending: str = "x") -> str:

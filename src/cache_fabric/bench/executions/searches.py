@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,8 @@ class Case:
     second: bool = False
 
 
-def cases(runs: int, times: Sequence[float]) -> list[Case]:
-    """Return the mix for so many runs, a batch of them at each of these times."""
+def cases(runs: int, since: float, days: float) -> list[Case]:
+    """Return the mix for so many runs that are spread over so many days."""
 
     def graph(rng: random.Random) -> Filters:
         return {"graph": rng.choice(GRAPHS)}
@@ -36,8 +36,8 @@ def cases(runs: int, times: Sequence[float]) -> list[Case]:
         return {"user": f"u{rng.randrange(users_of(runs))}"}
 
     def when(rng: random.Random) -> Filters:
-        start = rng.randrange(max(1, len(times) - 1))
-        return {"since": times[start], "until": times[min(start + 1, len(times) - 1)]}
+        start = since + rng.uniform(0, 86_400 * days - 3600)
+        return {"since": start, "until": start + 3600}
 
     def cost(rng: random.Random) -> Filters:
         least = math.exp(-6.5 + rng.uniform(2.0, 3.0))
@@ -61,7 +61,7 @@ def cases(runs: int, times: Sequence[float]) -> list[Case]:
         yield Case("graph, second page", graph, second=True)
         yield Case("status and tag", fixed(status="error", tag="vip"))
         yield Case("user", user)
-        yield Case("time range", when)
+        yield Case("an hour", when)
         yield Case("cost range", cost)
         yield Case("context version", version)
         yield Case("outcome", fixed(outcome="miss"))
@@ -71,7 +71,7 @@ def cases(runs: int, times: Sequence[float]) -> list[Case]:
         yield Case("text, word of every prompt", fixed(text="assistant"))
         yield Case("graph, status, common word", both(graph, fixed(status="error"), common))
         yield Case("user, outcome, context version", both(user, fixed(outcome="hit"), version))
-        yield Case("tag, time range, common word", both(fixed(tag="mobile"), when, common))
+        yield Case("tag, an hour, common word", both(fixed(tag="mobile"), when, common))
         yield Case("tag, cost range", both(fixed(tag="beta"), cost))
         yield Case("common word, second page", common, second=True)
 
