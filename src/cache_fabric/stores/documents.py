@@ -98,7 +98,8 @@ class Documents(Protocol):
     async def put(self, kind: str, documents: Sequence[Document]) -> None:
         """Write all or none; one of the same key replaces the earlier, but for its marks.
 
-        When it returns, they are kept as the store's ``durability`` says.
+        When it returns, they are kept as the store's ``durability`` says. Every store takes 1,000
+        at once; of more it may raise `ValidationError` (field ``documents``).
         """
 
     async def mark(
