@@ -12,10 +12,13 @@ through is found or not, but never moves what was found.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from cache_fabric.errors import ValidationError
 
 __all__ = ["Blob", "Document", "Documents", "Found", "Query", "words"]
 
@@ -47,6 +50,10 @@ class Document:
         numbers: What it is found by within bounds.
         text: What it is found by in words.
         blobs: The blobs that it names; each is put if it is not there.
+
+    Raises:
+        ValidationError: ``at`` is not finite, or one of ``numbers`` is not a number: no order has
+            a place for it.
     """
 
     key: str
@@ -56,6 +63,13 @@ class Document:
     numbers: Mapping[str, float] = field(default_factory=dict)
     text: str = ""
     blobs: Sequence[Blob] = ()
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.at):
+            raise ValidationError("at", f"expected a finite number, got {self.at}")
+        for name, number in self.numbers.items():
+            if math.isnan(number):
+                raise ValidationError(name, "expected a number, got nan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
-"""The cursor of a page of documents names a place exactly, and nothing else is taken for one."""
+"""Places of documents: each has one, and a cursor names it exactly."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 from hypothesis import assume, given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.stores._document_cursor import cursor_at, read_cursor
+from cache_fabric.stores.documents import Document
 
 PLACES = st.tuples(st.floats(allow_nan=False), st.text(st.characters()))
 
@@ -35,3 +38,16 @@ def test_what_is_no_cursor_is_refused(cursor: object) -> None:
     with pytest.raises(ValidationError) as raised:
         read_cursor(cursor)  # type: ignore[arg-type]
     assert raised.value.field == "cursor"
+
+
+@pytest.mark.parametrize("at", [math.nan, math.inf, -math.inf])
+def test_a_document_without_a_place_is_refused(at: float) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Document(key="k", value=b"", at=at)
+    assert raised.value.field == "at"
+
+
+def test_a_document_whose_number_has_no_order_is_refused() -> None:
+    with pytest.raises(ValidationError) as raised:
+        Document(key="k", value=b"", at=1.0, numbers={"score": 0.5, "cost": math.nan})
+    assert raised.value.field == "cost"
