@@ -56,8 +56,10 @@ def content(path: Path) -> bytes | None:
 
 
 def damage_all_but_the_first_page(path: Path) -> None:
-    first = path.read_bytes()[:4096]
-    path.write_bytes(first + b"\xa5" * (path.stat().st_size - 4096))
+    with closing(sqlite3.connect(path)) as other:
+        page_bytes = other.execute("PRAGMA page_size").fetchone()[0]
+    first = path.read_bytes()[:page_bytes]
+    path.write_bytes(first + b"\xa5" * (path.stat().st_size - page_bytes))
 
 
 async def refused(path: Path) -> Exception:

@@ -6,9 +6,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from cache_fabric.stores._sqlite_bodies import encoded, packed, unpacked, value_of
+from cache_fabric.stores._sqlite_bodies import encoded, found_by, kept_text, packed, unpacked
 from cache_fabric.stores._sqlite_tokens import word_token
-from cache_fabric.stores.documents import Blob, words
+from cache_fabric.stores.documents import Blob
 
 __all__ = ["blob_values", "name_blobs"]
 
@@ -34,7 +34,7 @@ def blob_values(
 ) -> list[bytes | None]:
     """Return the blobs in the order of the keys."""
     rows = [connection.execute(_VALUE, (scope, encoded(key))).fetchone() for key in keys]
-    return [None if row is None else value_of(*row) for row in rows]
+    return [None if row is None else unpacked(*row)[0] for row in rows]
 
 
 def name_blobs(
@@ -57,17 +57,17 @@ def name_blobs(
         for number, size, body in connection.execute(_UNNAMED, unnamed).fetchall():
             connection.execute(_DROP, (number,))
             connection.execute(_DROP_BODY, (number,))
-            found_by = unpacked(size, body)[1].decode().split()
-            connection.execute(_DROP_WORDS, (number, _tokens(scope, found_by)))
+            text = unpacked(size, body)[1].decode()
+            connection.execute(_DROP_WORDS, (number, _tokens(scope, text)))
 
 
 def _add(connection: sqlite3.Connection, key: tuple[int, bytes], blob: Blob) -> None:
-    found_by = words(blob.text)
+    text = kept_text(blob.text)
     number = connection.execute(_ADD, key).lastrowid
-    body = packed(blob.value, " ".join(found_by).encode())
+    body = packed(blob.value, text.encode())
     connection.execute(_ADD_BODY, (number, len(blob.value), body))
-    connection.execute(_ADD_WORDS, (number, _tokens(key[0], found_by)))
+    connection.execute(_ADD_WORDS, (number, _tokens(key[0], text)))
 
 
-def _tokens(scope: int, found_by: Sequence[str]) -> str:
-    return " ".join(word_token(scope, word) for word in found_by)
+def _tokens(scope: int, text: str) -> str:
+    return " ".join(word_token(scope, word) for word in found_by(text))

@@ -1,23 +1,41 @@
-"""What a row of a document holds beside its key and time, as bytes. Pure."""
+"""What a row of a document holds as bytes: its value, and behind it what it is found by. Pure.
+
+Both are compressed as one, for they repeat each other, and with a dictionary of what most documents
+repeat: a short text has no time to learn from itself. The index keeps no text, so what a document
+is found by is needed to take it out again. Files are read by what is written here: it never changes
+without a migration.
+"""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from hashlib import blake2b
 
 import msgspec
 
+from cache_fabric.stores._sqlite_dictionary import DICTIONARY
 from cache_fabric.stores.documents import Document, Term, words
 
-__all__ = ["Body", "Marks", "Terms", "decoded", "encoded", "packed", "unpacked", "value_of"]
+__all__ = [
+    "Body",
+    "Marks",
+    "decoded",
+    "digest_of",
+    "encoded",
+    "found_by",
+    "kept_text",
+    "packed",
+    "unpacked",
+]
 
-Terms = set[tuple[bytes, bytes]]
+_RAW = -15  # the largest window, without a head and a sum of 6 bytes
 
 
 class Marks(msgspec.Struct, array_like=True, frozen=True):
     """Terms and numbers of a document, all texts as bytes."""
 
-    terms: Terms
+    terms: set[tuple[bytes, bytes]]
     numbers: dict[bytes, float]
 
     @classmethod
@@ -31,7 +49,7 @@ class Marks(msgspec.Struct, array_like=True, frozen=True):
     @classmethod
     def read(cls, raw: bytes | None) -> Marks:
         """Return those of a row, none for ``None``."""
-        return NO_MARKS if raw is None else _read_marks(raw)
+        return _NO_MARKS if raw is None else _read_marks(raw)
 
     def written(self) -> bytes | None:
         """Return them for a row."""
@@ -39,18 +57,20 @@ class Marks(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Body(msgspec.Struct, array_like=True, frozen=True):
-    """What a document was put with to be found by; its words with spaces between them."""
+    """What a document was put with, but for its value and time."""
 
+    key: bytes
     marks: Marks
-    words: str
+    text: str
     blobs: set[bytes]
 
     @classmethod
     def of(cls, document: Document) -> Body:
         """Return that of a document."""
         return cls(
+            encoded(document.key),
             Marks.of(document.terms, document.numbers),
-            " ".join(words(document.text)),
+            kept_text(document.text),
             {encoded(blob.key) for blob in document.blobs},
         )
 
@@ -64,25 +84,38 @@ class Body(msgspec.Struct, array_like=True, frozen=True):
         return msgspec.msgpack.encode(self)
 
 
-NO_MARKS = Marks(set(), {})
+_NO_MARKS = Marks(set(), {})
 _read_marks = msgspec.msgpack.Decoder(Marks).decode
 _read_body = msgspec.msgpack.Decoder(Body).decode
-_LEVEL = 6
+
+
+def kept_text(text: str) -> str:
+    """Return what of a text is kept, so that any Python finds the same words in it again."""
+    # A text as it is costs next to nothing behind the value that it was taken from. But what are
+    # words beyond ASCII is up to the Unicode version of this Python.
+    return text if text.isascii() else " ".join(words(text))
+
+
+def found_by(text: str) -> list[str]:
+    """Return the words of a text that was kept."""
+    return words(text) if text.isascii() else text.split()
+
+
+def digest_of(scope: int, key: bytes) -> int:
+    """Return 48 bits to look a key up by, short whatever its length; several may share them."""
+    digest = blake2b(key, digest_size=6, key=str(scope).encode()).digest()
+    return int.from_bytes(digest, signed=True)
 
 
 def packed(value: bytes, behind: bytes) -> bytes:
-    """Return a value and what is kept behind it, compressed as one: they repeat each other."""
-    return zlib.compress(value + behind, _LEVEL)
-
-
-def value_of(size: int, body: bytes) -> bytes:
-    """Return the value of a row; ``size`` is its length."""
-    return zlib.decompress(body)[:size]
+    """Return both as one."""
+    compressor = zlib.compressobj(wbits=_RAW, zdict=DICTIONARY)
+    return compressor.compress(value + behind) + compressor.flush()
 
 
 def unpacked(size: int, body: bytes) -> tuple[bytes, bytes]:
-    """Return both parts of a row."""
-    whole = zlib.decompress(body)
+    """Return both; ``size`` is that of the value."""
+    whole = zlib.decompressobj(_RAW, DICTIONARY).decompress(body)
     return whole[:size], whole[size:]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from cache_fabric.stores._sqlite_bodies import Body, Marks, encoded
+from cache_fabric.stores._sqlite_bodies import Body, Marks, encoded, found_by
 from cache_fabric.stores._sqlite_tokens import (
     all_of,
     any_blob,
@@ -90,7 +90,7 @@ class Criteria:
         return [own, *(f'"{blob_token(scope, key)}"' for key in keys)], []
 
     def _has_words(self, body: Body) -> bool:
-        own = set(body.words.split())
+        own = set(found_by(body.text))
         return all(word in own for word in self._asked) or any(map(self._is_in_blob, body.blobs))
 
     def _is_in_blob(self, key: bytes) -> bool:

@@ -16,10 +16,10 @@ from cache_fabric.stores._sqlite_blobs import blob_values, name_blobs
 from cache_fabric.stores._sqlite_bodies import (
     Body,
     Marks,
+    digest_of,
     encoded,
     packed,
     unpacked,
-    value_of,
 )
 from cache_fabric.stores._sqlite_file import transaction
 from cache_fabric.stores._sqlite_numbers import Numbers, drop_empty
@@ -36,10 +36,9 @@ _NOTHING = 0
 
 _SCOPE = "SELECT id FROM scopes WHERE namespace = ? AND kind = ?"
 _SCOPE_ADD = "INSERT OR IGNORE INTO scopes (namespace, kind) VALUES (?, ?)"
-_GET = "SELECT size, body FROM documents WHERE scope = ? AND key = ?"
-_ROW = "SELECT id, at, size, body, marks FROM documents WHERE scope = ? AND key = ?"
+_ROWS = "SELECT id, at, size, body, marks FROM documents WHERE digest = ? AND scope = ?"
 _PUT = """
-    INSERT INTO documents (id, scope, key, at, size, body, marks) VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO documents (id, scope, digest, at, size, body, marks) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _MARK = "UPDATE documents SET marks = ? WHERE id = ?"
 _DROP = "DELETE FROM documents WHERE id = ?"
@@ -51,6 +50,7 @@ _UNINDEX = "INSERT INTO document_tokens (document_tokens, rowid, tokens) VALUES 
 class _Row:
     number: int
     at: float
+    value: bytes
     body: Body
     marks: Marks
 
@@ -71,8 +71,8 @@ class DocumentRows:
     ) -> list[bytes | None]:
         scope, _ = self.scopes(connection, kind)
         with transaction(connection, "DEFERRED"):
-            rows = [connection.execute(_GET, (scope, encoded(key))).fetchone() for key in keys]
-        return [None if row is None else value_of(*row) for row in rows]
+            rows = [_row(connection, scope, encoded(key)) for key in keys]
+        return [None if row is None else row.value for row in rows]
 
     def blobs(self, connection: sqlite3.Connection, keys: Sequence[str]) -> list[bytes | None]:
         return blob_values(connection, self._scope(connection, _BLOBS), keys)
@@ -103,7 +103,7 @@ class DocumentRows:
         scope, _ = self.scopes(connection, kind)
         marks = Marks.of(terms, numbers)
         with transaction(connection):
-            row = _row(connection, scope, key)
+            row = _row(connection, scope, encoded(key))
             if row is not None:
                 connection.execute(_UNINDEX, (row.number, tokens_of(scope, row.body, row.marks)))
                 connection.execute(_INDEX, (row.number, tokens_of(scope, row.body, marks)))
@@ -147,7 +147,7 @@ class _Change:
 
     def put(self, document: Document, body: Body, pack: bytes) -> None:
         """Write a document, in the place of the earlier one of its key."""
-        earlier = self._take(document.key)
+        earlier = self._take(body.key)
         marks = Marks.read(None) if earlier is None else earlier.marks
         if earlier is not None and earlier.at == document.at:
             # Whoever is paging through finds it where it was.
@@ -155,17 +155,18 @@ class _Change:
         else:
             number = self._numbers.next(document.at)
         size = len(document.value)
-        row = (number, self._scope, encoded(document.key), document.at, size, pack)
+        digest = digest_of(self._scope, body.key)
+        row = (number, self._scope, digest, document.at, size, pack)
         self._connection.execute(_PUT, (*row, marks.written()))
         self._added[number] = tokens_of(self._scope, body, marks)
         self.named.update(body.blobs)
 
     def drop(self, key: str) -> bool:
         """Delete a document; returns whether it was there."""
-        return self._take(key) is not None
+        return self._take(encoded(key)) is not None
 
     def save(self) -> None:
-        """Write the tokens and the minutes."""
+        """Write the tokens and the numbers."""
         # By ascending number, and out before in: FTS5 writes a segment wherever that is broken.
         for number in sorted(self._dropped.keys() | self._added.keys()):
             if number in self._dropped:
@@ -175,7 +176,7 @@ class _Change:
         self._numbers.save()
         drop_empty(self._connection, self._dropped)
 
-    def _take(self, key: str) -> _Row | None:
+    def _take(self, key: bytes) -> _Row | None:
         row = _row(self._connection, self._scope, key)
         if row is not None:
             self._connection.execute(_DROP, (row.number,))
@@ -184,9 +185,11 @@ class _Change:
         return row
 
 
-def _row(connection: sqlite3.Connection, scope: int, key: str) -> _Row | None:
-    found = connection.execute(_ROW, (scope, encoded(key))).fetchone()
-    if found is None:
-        return None
-    number, at, size, body, marks = found
-    return _Row(number, at, Body.read(unpacked(size, body)[1]), Marks.read(marks))
+def _row(connection: sqlite3.Connection, scope: int, key: bytes) -> _Row | None:
+    found = connection.execute(_ROWS, (digest_of(scope, key), scope))
+    for number, at, size, packed_body, marks in found.fetchall():
+        value, behind = unpacked(size, packed_body)
+        body = Body.read(behind)
+        if body.key == key:
+            return _Row(number, at, value, body, Marks.read(marks))
+    return None

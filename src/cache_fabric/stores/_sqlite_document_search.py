@@ -1,6 +1,6 @@
 """Finding and counting documents.
 
-A search walks the full-text index down from the newest minute. It stops after so many documents
+A search walks the full-text index down from the newest number. It stops after so many documents
 that were looked at in vain, with a cursor: neither a page nor the other callers of the worker
 thread wait for a search through everything.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from bisect import insort
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -19,10 +19,12 @@ from cache_fabric.stores._sqlite_bodies import Body, Marks, decoded, encoded, un
 from cache_fabric.stores._sqlite_criteria import Criteria
 from cache_fabric.stores._sqlite_file import transaction
 from cache_fabric.stores._sqlite_numbers import (
-    first_number,
-    last_number,
+    first_possible,
+    first_sure,
+    last_possible,
+    last_sure,
     lateness,
-    minute_of_number,
+    span_of_number,
 )
 from cache_fabric.stores.documents import Found, Query
 
@@ -32,10 +34,9 @@ _MOST_LOOKED_AT = 3_000
 """Documents between two chances of other callers: about 50 ms."""
 
 _WALK = """
-    SELECT id, at, key, size, body, marks
+    SELECT id, at, size, body, marks
     FROM document_tokens CROSS JOIN documents ON documents.id = document_tokens.rowid
-    WHERE document_tokens MATCH ? AND document_tokens.rowid BETWEEN ? AND ?
-        AND at >= ? AND (at < ? OR at = ? AND key < ?)
+    WHERE document_tokens MATCH ? AND document_tokens.rowid BETWEEN ? AND ? AND at >= ? AND at <= ?
     ORDER BY document_tokens.rowid DESC
 """
 _COUNT = """
@@ -43,39 +44,43 @@ _COUNT = """
 """
 
 _Place = tuple[float, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    number: int
-    at: float
-    key: bytes
-    value: bytes
-    matches: bool
+_Item = tuple[float, bytes, bytes]
+_Row = tuple[float, int, int, bytes, bytes | None]
+"""Time, number, size, body and marks of a document, which is opened as late as can be."""
 
 
 class _Page:
     """What was found, put in order: newest first, then by key from high to low."""
 
-    def __init__(self) -> None:
-        self.rows: list[tuple[float, bytes, bytes]] = []
-        self._waiting: list[tuple[float, bytes, bytes]] = []  # the first to be shown is the last
+    def __init__(self, below: _Place) -> None:
+        self.items: list[_Item] = []
+        self._below = below
+        self._waiting: list[_Row] = []  # the oldest first
 
     def add(self, row: _Row) -> None:
-        insort(self._waiting, (row.at, row.key, row.value))
+        insort(self._waiting, row)
 
-    def show_above(self, at: float) -> None:
-        """Show what is newer: nothing of that age will be added any more."""
-        while self._waiting and self._waiting[-1][0] > at:
-            self.rows.append(self._waiting.pop())
+    def show_above(self, at: float, enough: int) -> None:
+        """Show what is newer, which nothing that is still to come can be."""
+        while self._waiting and self._waiting[-1][0] > at and len(self.items) < enough:
+            self.items += sorted(self._of_one_time(), reverse=True)
 
     def found(self, limit: int, ended_at: _Place | None) -> Found:
         """Return the first so many; ``ended_at`` is where the search was given up."""
-        shown = self.rows[:limit]
-        items = tuple((decoded(key), value) for _, key, value in shown)
-        if len(self.rows) > limit:
+        shown = self.items[:limit]
+        if len(self.items) > limit:
             ended_at = shown[-1][:2]
-        return Found(items, ended_at and cursor_at((ended_at[0], decoded(ended_at[1]))))
+        cursor = None if ended_at is None else cursor_at((ended_at[0], decoded(ended_at[1])))
+        return Found(tuple((decoded(key), value) for _, key, value in shown), cursor)
+
+    def _of_one_time(self) -> Iterator[_Item]:
+        newest = self._waiting[-1][0]
+        while self._waiting and self._waiting[-1][0] == newest:
+            at, _, size, body, _ = self._waiting.pop()
+            value, behind = unpacked(size, body)
+            key = Body.read(behind).key
+            if (at, key) < self._below:
+                yield at, key, value
 
 
 def find(
@@ -101,26 +106,26 @@ def find(
     if after is not None:
         at, key = read_cursor(after)
         below = min(below, (at, encoded(key)))
-    page, minute, late = _Page(), -1, 0.0
+    page, span, late = _Page(below), -1, 0.0
     with transaction(connection, "DEFERRED"), ExitStack() as on_leaving:
         criteria = Criteria(connection, *scopes, query)
-        numbers = first_number(_since(query)), last_number(below[0])
-        walk = _walk(connection, criteria, criteria.maybe, numbers, (_since(query), below))
+        first, last = first_possible(connection, _since(query)), last_possible(connection, below[0])
+        times = _since(query), below[0]
+        walk = _walk(connection, criteria.maybe, (first, last), times)
         on_leaving.callback(walk.close)
         for looked_at, row in enumerate(walk):
-            if minute != minute_of_number(row.number):
-                minute = minute_of_number(row.number)
-                late = lateness(connection, minute)
-                page.show_above(-math.inf)
-            page.show_above(row.at + late)
-            if len(page.rows) > limit:
+            if span != (span := span_of_number(row[1])):
+                late = lateness(connection, span)
+                page.show_above(-math.inf, limit + 1)
+            page.show_above(row[0] + late, limit + 1)
+            if len(page.items) > limit:
                 return page.found(limit, None)
-            next_place = (math.nextafter(row.at + late, math.inf), b"")
-            if looked_at >= _MOST_LOOKED_AT and next_place < below:
-                return page.found(limit, next_place)
-            if row.matches:
+            rest = (math.nextafter(row[0] + late, math.inf), b"")
+            if looked_at >= _MOST_LOOKED_AT and rest < below:
+                return page.found(limit, rest)
+            if _holds(criteria, row):
                 page.add(row)
-    page.show_above(-math.inf)
+        page.show_above(-math.inf, limit + 1)
     return page.found(limit, None)
 
 
@@ -141,10 +146,9 @@ def count_sure(
         criteria = Criteria(connection, *scopes, query)
         if criteria.maybe is None:
             return 0, []
-        # In the minutes in which the range begins and ends, each document's own time decides.
-        first, last = first_number(_since(query)), last_number(_until(query))
-        inner_first = first if query.since is None else last_number(_since(query)) + 1
-        inner_last = last if query.until is None else first_number(_until(query)) - 1
+        since, until = _since(query), _until(query)
+        first, last = first_possible(connection, since), last_possible(connection, until)
+        inner_first, inner_last = first_sure(connection, since), last_sure(connection, until)
         if inner_first > inner_last:
             return 0, [Rest(criteria.maybe, first, last)]
         rest = [
@@ -156,8 +160,8 @@ def count_sure(
         if criteria.sure != criteria.maybe:
             unsure = f"({criteria.maybe}) NOT ({criteria.sure})"
             rest.append(Rest(unsure, inner_first, inner_last))
-        within = (criteria.sure, inner_first, inner_last)
-        counted = connection.execute(_COUNT, within).fetchone()[0]
+        inner = (criteria.sure, inner_first, inner_last)
+        counted = connection.execute(_COUNT, inner).fetchone()[0]
     return counted, [each for each in rest if each.first <= each.last]
 
 
@@ -166,35 +170,37 @@ def count_rest(
 ) -> tuple[int, Rest | None]:
     """Look at some documents of a rest: how many match, and what is left to be looked at."""
     counted = 0
+    until = _until(query)
     with transaction(connection, "DEFERRED"), ExitStack() as on_leaving:
         criteria = Criteria(connection, *scopes, query)
-        times = _since(query), (_until(query), b"")
-        walk = _walk(connection, criteria, rest.expression, (rest.first, rest.last), times)
+        numbers, times = (rest.first, rest.last), (_since(query), until)
+        walk = _walk(connection, rest.expression, numbers, times)
         on_leaving.callback(walk.close)
         for looked_at, row in enumerate(walk):
             if looked_at == _MOST_LOOKED_AT:
-                return counted, Rest(rest.expression, rest.first, row.number)
-            counted += row.matches
+                return counted, Rest(rest.expression, rest.first, row[1])
+            counted += row[0] < until and _holds(criteria, row)
     return counted, None
 
 
 def _walk(
     connection: sqlite3.Connection,
-    criteria: Criteria,
     expression: str | None,
     numbers: tuple[int, int],
-    times: tuple[float, _Place],
+    times: tuple[float, float],
 ) -> Generator[_Row, None, None]:
     """Yield documents by number, from high to low."""
-    if expression is None:
-        return
-    since, (at, key) = times
-    found = connection.execute(_WALK, (expression, *numbers, since, at, at, key))
-    with closing(found):
-        for number, at, key, size, body, marks in found:
-            value, behind = unpacked(size, body)
-            matches = not criteria.looks or criteria.hold(Body.read(behind), Marks.read(marks))
-            yield _Row(number, at, key, value, matches)
+    if expression is not None:
+        with closing(connection.execute(_WALK, (expression, *numbers, *times))) as found:
+            for number, at, size, body, marks in found:
+                yield at, number, size, body, marks
+
+
+def _holds(criteria: Criteria, row: _Row) -> bool:
+    if not criteria.looks:
+        return True
+    _, _, size, body, marks = row
+    return criteria.hold(Body.read(unpacked(size, body)[1]), Marks.read(marks))
 
 
 def _since(query: Query) -> float:

@@ -1,11 +1,9 @@
 """The tables of the document half of a file.
 
-A document's number says when it was: the minute of its time, then a number within that minute. So
-the full-text index, which walks its lists by number, walks them by time, and only the documents of
-one minute remain to be put in order. ``minutes`` says how far that must look (`_sqlite_numbers`).
-
-``body`` is compressed: the value, and behind it what the document is found by, which mostly repeats
-what the value says. The index keeps no text, so this is needed to take a document out of it.
+A document's number tells its time, from span to span of 512 seconds. So the full-text index, which
+walks its lists by number, walks them by time, and only neighbors remain to be put in order: see
+`_sqlite_numbers`. ``body`` is what `_sqlite_bodies` makes of value and key and all the rest, and
+``size`` the length of the value; ``marks`` change more often and stand alone.
 """
 
 from __future__ import annotations
@@ -27,14 +25,15 @@ DOCUMENT_TABLES = (
     """,
     """
     CREATE TABLE documents (
-        id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, key BLOB NOT NULL, at REAL NOT NULL,
-        size INTEGER NOT NULL, body BLOB NOT NULL, marks BLOB,
-        UNIQUE (scope, key)
+        id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, digest INTEGER NOT NULL, at REAL NOT NULL,
+        size INTEGER NOT NULL, body BLOB NOT NULL, marks BLOB
     )
     """,
+    # Of the key: a third of the size of an index of keys.
+    "CREATE INDEX document_digests ON documents (digest)",
     """
-    CREATE TABLE minutes (
-        minute INTEGER PRIMARY KEY, used INTEGER NOT NULL, newest REAL NOT NULL, late REAL NOT NULL
+    CREATE TABLE spans (
+        span INTEGER PRIMARY KEY, used INTEGER NOT NULL, newest REAL NOT NULL, late REAL NOT NULL
     )
     """,
     f"CREATE VIRTUAL TABLE {DOCUMENT_TOKENS} USING {_INDEX}",

@@ -1,15 +1,16 @@
-"""The numbers of documents, ascending with their times from minute to minute.
+"""The numbers of documents: they ascend with time from span to span, about eight minutes each.
 
-Within a minute they ascend as the documents arrive. ``late`` says of a minute how much older than
-the newest before it a document arrived at most: whoever walks down from one of time ``at`` can
-still meet documents up to ``at + late``, and none above.
+Within a span they ascend as documents arrive, mostly the order of their times as well. ``late``
+says by how much not: how much older than the newest before it a document arrived at most. So the
+number from which on all are newer than some time is found by halving, and whoever walks down from
+a document of time ``at`` can still meet some up to ``at + late``, and none above.
 """
 
 from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cache_fabric.errors import BackendError
@@ -17,63 +18,36 @@ from cache_fabric.errors import BackendError
 __all__ = [
     "Numbers",
     "drop_empty",
-    "first_number",
-    "last_number",
+    "first_possible",
+    "first_sure",
+    "last_possible",
+    "last_sure",
     "lateness",
-    "minute_of_number",
+    "span_of_number",
 ]
 
-_SECONDS = 64.0
-_BITS = 21
+_SECONDS = 512.0
+_BITS = 24
 _MOST = 1 << _BITS
-"""Documents of one minute: 32,000 a second, more than one file takes."""
+"""Documents of one span: 32,000 a second, more than one file takes."""
 
-_LAST_MINUTE = (1 << (62 - _BITS)) - 1
+_LAST_SPAN = (1 << (62 - _BITS)) - 1
 
-_MINUTE = "SELECT used, newest, late FROM minutes WHERE minute = ?"
-_MINUTE_PUT = """
-    INSERT INTO minutes (minute, used, newest, late) VALUES (?, ?, ?, ?)
-    ON CONFLICT (minute) DO UPDATE
+_SPAN = "SELECT used, newest, late FROM spans WHERE span = ?"
+_SPAN_PUT = """
+    INSERT INTO spans (span, used, newest, late) VALUES (?, ?, ?, ?)
+    ON CONFLICT (span) DO UPDATE
     SET used = excluded.used, newest = excluded.newest, late = excluded.late
 """
-_MINUTE_DROP = """
-    DELETE FROM minutes
-    WHERE minute = ? AND NOT EXISTS (SELECT 1 FROM documents WHERE id BETWEEN ? AND ?)
+_SPAN_DROP = """
+    DELETE FROM spans
+    WHERE span = ? AND NOT EXISTS (SELECT 1 FROM documents WHERE id BETWEEN ? AND ?)
 """
-
-
-def first_number(at: float) -> int:
-    """Return the least number that a document of this time can have."""
-    return _minute(at) << _BITS
-
-
-def last_number(at: float) -> int:
-    """Return the highest number that a document of this time can have."""
-    return first_number(at) | (_MOST - 1)
-
-
-def minute_of_number(number: int) -> int:
-    """Return the minute that a document of this number is in."""
-    return number >> _BITS
-
-
-def drop_empty(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
-    """Forget the minutes of these numbers that have no document any more."""
-    for minute in {minute_of_number(number) for number in numbers}:
-        first = minute << _BITS
-        connection.execute(_MINUTE_DROP, (minute, first, first | (_MOST - 1)))
-
-
-def lateness(connection: sqlite3.Connection, minute: int) -> float:
-    """Return the seconds by which documents of a minute arrived too late at most."""
-    if minute in (0, _LAST_MINUTE):
-        return math.inf  # times so far apart that their differences are not exact
-    row = connection.execute(_MINUTE, (minute,)).fetchone()
-    return 0.0 if row is None else float(row[2])
+_FIRST_WITHIN = "SELECT id, at FROM documents WHERE id >= ? AND id < ? ORDER BY id LIMIT 1"
 
 
 @dataclass(slots=True)
-class _Minute:
+class _Span:
     used: int
     newest: float
     late: float
@@ -84,32 +58,94 @@ class Numbers:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._minutes: dict[int, _Minute] = {}
+        self._spans: dict[int, _Span] = {}
 
     def next(self, at: float) -> int:
         """Return the number of a new document.
 
         Raises:
-            BackendError: Its minute is full.
+            BackendError: Its span is full.
         """
-        number = _minute(at)
-        minute = self._minutes.get(number)
-        if minute is None:
-            row = self._connection.execute(_MINUTE, (number,)).fetchone()
-            minute = self._minutes[number] = _Minute(*row) if row else _Minute(0, at, 0.0)
-        if minute.used == _MOST:
-            raise BackendError("sqlite", "put", f"more than {_MOST} documents of one minute")
-        minute.used += 1
-        minute.late = max(minute.late, minute.newest - at)
-        minute.newest = max(minute.newest, at)
-        return number << _BITS | (minute.used - 1)
+        place = _span(at)
+        if place not in self._spans:
+            self._spans[place] = _read(self._connection, place) or _Span(0, at, 0.0)
+        span = self._spans[place]
+        if span.used == _MOST:
+            raise BackendError("sqlite", "put", f"more than {_MOST} documents within 512 seconds")
+        span.used += 1
+        span.late = max(span.late, span.newest - at)
+        span.newest = max(span.newest, at)
+        return place << _BITS | (span.used - 1)
 
     def save(self) -> None:
         """Write what was given."""
-        rows = [(number, m.used, m.newest, m.late) for number, m in self._minutes.items()]
-        self._connection.executemany(_MINUTE_PUT, rows)
+        rows = [(place, s.used, s.newest, s.late) for place, s in self._spans.items()]
+        self._connection.executemany(_SPAN_PUT, rows)
 
 
-def _minute(at: float) -> int:
+def drop_empty(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    """Forget the spans of these numbers that have no document any more."""
+    for place in {span_of_number(number) for number in numbers}:
+        first = place << _BITS
+        connection.execute(_SPAN_DROP, (place, first, first + _MOST - 1))
+
+
+def span_of_number(number: int) -> int:
+    """Return the span that a document of this number is in."""
+    return number >> _BITS
+
+
+def lateness(connection: sqlite3.Connection, place: int) -> float:
+    """Return the seconds that documents of a span arrived late at most."""
+    if place in (0, _LAST_SPAN):
+        return math.inf  # times so far apart that their differences are not exact
+    span = _read(connection, place)
+    return 0.0 if span is None else span.late
+
+
+def first_possible(connection: sqlite3.Connection, since: float) -> int:
+    """Return a number below which no document is of this time or later."""
+    return _halved(connection, since, lambda at, late: at + late < since)
+
+
+def first_sure(connection: sqlite3.Connection, since: float) -> int:
+    """Return a number from which on all documents are of this time or later."""
+    return _halved(connection, since, lambda at, late: at - late < since)
+
+
+def last_possible(connection: sqlite3.Connection, until: float) -> int:
+    """Return a number above which no document is of this time or earlier."""
+    return _halved(connection, until, lambda at, late: at <= until + late) - 1
+
+
+def last_sure(connection: sqlite3.Connection, until: float) -> int:
+    """Return a number up to which all documents are earlier than this time."""
+    return _halved(connection, until, lambda at, late: at + late < until) - 1
+
+
+def _halved(
+    connection: sqlite3.Connection, at: float, is_below: Callable[[float, float], bool]
+) -> int:
+    """Return a number within the span of a time: what was looked at below it is, above is not."""
+    place = _span(at)
+    span, late = _read(connection, place), lateness(connection, place)
+    low = place << _BITS
+    high = low + (0 if span is None else span.used)
+    while low < high:
+        middle = (low + high) // 2
+        found = connection.execute(_FIRST_WITHIN, (middle, high)).fetchone()
+        if found is not None and is_below(found[1], late):
+            low = found[0] + 1
+        else:
+            high = middle
+    return low
+
+
+def _read(connection: sqlite3.Connection, place: int) -> _Span | None:
+    row = connection.execute(_SPAN, (place,)).fetchone()
+    return None if row is None else _Span(*row)
+
+
+def _span(at: float) -> int:
     # Times before 1970 and after the year 4,000,000 share the first and the last.
-    return int(min(max(at, 0.0), _SECONDS * _LAST_MINUTE) // _SECONDS)
+    return int(min(max(at, 0.0), _SECONDS * _LAST_SPAN) // _SECONDS)

@@ -18,7 +18,7 @@ import struct
 from collections.abc import Iterator
 from hashlib import blake2b
 
-from cache_fabric.stores._sqlite_bodies import Body, Marks
+from cache_fabric.stores._sqlite_bodies import Body, Marks, found_by
 
 __all__ = [
     "all_of",
@@ -33,8 +33,8 @@ __all__ = [
     "word_token",
 ]
 
-_DIGITS = 6
-"""Hexadecimal digits of a number that have a token: its sign, its size and 12 bits of the rest."""
+_DIGITS = 5
+"""Hexadecimal digits of a number that have a token: its sign, its size and 8 bits of the rest."""
 _REST = 64 - 4 * _DIGITS
 _LONGEST_WORD = 64
 """Characters; FTS5 cuts what is longer than 32 KiB, and would take two such words for one."""
@@ -46,7 +46,7 @@ def tokens_of(scope: int, body: Body, marks: Marks) -> str:
     tokens += [term_token(scope, *term) for term in body.marks.terms | marks.terms]
     for name, value in (body.marks.numbers | marks.numbers).items():
         tokens += number_tokens(scope, name, value)
-    tokens += [word_token(scope, word) for word in body.words.split()]
+    tokens += [word_token(scope, word) for word in found_by(body.text)]
     if body.blobs:
         tokens.append(any_blob(scope))
         tokens += [blob_token(scope, key) for key in body.blobs]
