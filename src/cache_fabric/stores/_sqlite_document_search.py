@@ -23,7 +23,7 @@ from cache_fabric.stores._sqlite_numbers import (
     first_sure,
     last_possible,
     last_sure,
-    lateness,
+    newest_and_lateness,
     span_of_number,
 )
 from cache_fabric.stores.documents import Found, Query
@@ -106,7 +106,7 @@ def find(
     if after is not None:
         at, key = read_cursor(after)
         below = min(below, (at, encoded(key)))
-    page, span, late = _Page(below), -1, 0.0
+    page, span, highest = _Page(below), -1, math.inf
     with transaction(connection, "DEFERRED"), ExitStack() as on_leaving:
         criteria = Criteria(connection, *scopes, query)
         first, last = first_possible(connection, _since(query)), last_possible(connection, below[0])
@@ -114,13 +114,14 @@ def find(
         walk = _walk(connection, criteria.maybe, (first, last), times)
         on_leaving.callback(walk.close)
         for looked_at, row in enumerate(walk):
-            if span != (span := span_of_number(row[1])):
-                late = lateness(connection, span)
-                page.show_above(-math.inf, limit + 1)
-            page.show_above(row[0] + late, limit + 1)
+            if span != span_of_number(row[1]):
+                span = span_of_number(row[1])
+                newest, late = newest_and_lateness(connection, span)
+            highest = min(highest, newest, row[0] + late)  # of this one and all that follow
+            page.show_above(highest, limit + 1)
             if len(page.items) > limit:
                 return page.found(limit, None)
-            rest = (math.nextafter(row[0] + late, math.inf), b"")
+            rest = (math.nextafter(highest, math.inf), b"")
             if looked_at >= _MOST_LOOKED_AT and rest < below:
                 return page.found(limit, rest)
             if _holds(criteria, row):

@@ -22,7 +22,7 @@ __all__ = [
     "first_sure",
     "last_possible",
     "last_sure",
-    "lateness",
+    "newest_and_lateness",
     "span_of_number",
 ]
 
@@ -95,12 +95,11 @@ def span_of_number(number: int) -> int:
     return number >> _BITS
 
 
-def lateness(connection: sqlite3.Connection, place: int) -> float:
-    """Return the seconds that documents of a span arrived late at most."""
-    if place in (0, _LAST_SPAN):
-        return math.inf  # times so far apart that their differences are not exact
-    span = _read(connection, place)
-    return 0.0 if span is None else span.late
+def newest_and_lateness(connection: sqlite3.Connection, place: int) -> tuple[float, float]:
+    """Return a span's newest time, and the seconds that its documents arrived late at most."""
+    span = _read(connection, place) or _Span(0, math.inf, 0.0)
+    # The first and the last hold times so far apart that their differences are not exact.
+    return span.newest, math.inf if place in (0, _LAST_SPAN) else span.late
 
 
 def first_possible(connection: sqlite3.Connection, since: float) -> int:
@@ -128,7 +127,7 @@ def _halved(
 ) -> int:
     """Return a number within the span of a time: what was looked at below it is, above is not."""
     place = _span(at)
-    span, late = _read(connection, place), lateness(connection, place)
+    span, (_, late) = _read(connection, place), newest_and_lateness(connection, place)
     low = place << _BITS
     high = low + (0 if span is None else span.used)
     while low < high:

@@ -25,17 +25,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 from urllib.parse import parse_qsl
 
 from cache_fabric.errors import BackendUnavailable, ConfigurationError
-from cache_fabric.stores._sqlite_document_tables import BLOB_WORDS, DOCUMENT_TOKENS
 from cache_fabric.stores._sqlite_documents import SqliteDocuments
 from cache_fabric.stores._sqlite_file import BACKEND, open_file, translated
 from cache_fabric.stores._sqlite_rows import Rows
-from cache_fabric.stores._sqlite_scrub import merge_some, scrub_file
+from cache_fabric.stores._sqlite_scrub import scrub
 from cache_fabric.stores.base import Changes, Durability, Record, Write
 
 __all__ = ["SqliteStore"]
@@ -203,12 +201,7 @@ class SqliteStore:
         return True
 
     async def scrub(self) -> Sequence[str]:
-        # Step by step, so that others may write in between; only the last rewrites all at once.
-        for index in (DOCUMENT_TOKENS, BLOB_WORDS):
-            await self._on_worker("scrub", partial(merge_some, index, True))
-            while await self._on_worker("scrub", partial(merge_some, index, False)):
-                pass
-        return await self._on_worker("scrub", scrub_file)
+        return await scrub(self._on_worker)
 
     async def aclose(self) -> None:
         """Close the file once the writes before this call are done."""
