@@ -60,7 +60,7 @@ class DocumentRows:
     """The documents of one namespace."""
 
     namespace: bytes
-    _numbers: dict[bytes, int] = field(default_factory=dict)
+    _known: dict[bytes, int] = field(default_factory=dict)
 
     def scopes(self, connection: sqlite3.Connection, kind: str) -> tuple[int, int]:
         """Return the numbers of a kind and of the blobs."""
@@ -110,7 +110,7 @@ class DocumentRows:
                 connection.execute(_MARK, (marks.written(), row.number))
         return row is not None
 
-    def delete(self, connection: sqlite3.Connection, kind: str, keys: Sequence[str]) -> int:
+    def delete(self, kind: str, keys: Sequence[str], connection: sqlite3.Connection) -> int:
         scope, blob_scope = self.scopes(connection, kind)
         with transaction(connection):
             change = _Change(connection, scope)
@@ -120,12 +120,12 @@ class DocumentRows:
         return deleted
 
     def _scope(self, connection: sqlite3.Connection, kind: bytes) -> int:
-        if kind not in self._numbers:
+        if kind not in self._known:
             row = connection.execute(_SCOPE, (self.namespace, kind)).fetchone()
             if row is None:
                 return _NOTHING
-            self._numbers[kind] = row[0]
-        return self._numbers[kind]
+            self._known[kind] = row[0]
+        return self._known[kind]
 
     def _make_scopes(self, connection: sqlite3.Connection, kind: str) -> None:
         # Not within the transaction of the documents: what is remembered is never rolled back.

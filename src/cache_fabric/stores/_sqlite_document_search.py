@@ -1,8 +1,8 @@
 """Finding and counting documents.
 
 A search walks the full-text index down from the newest number. It stops after so many documents
-that were looked at in vain, with a cursor: neither a page nor the other callers of the worker
-thread wait for a search through everything.
+with what it has, and a cursor: neither its caller nor the others that wait for the worker thread
+wait for a search through everything.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from cache_fabric.stores._sqlite_bodies import encoded
@@ -14,6 +15,7 @@ from cache_fabric.stores.documents import Document, Found, Query, Term
 __all__ = ["SqliteDocuments"]
 
 T = TypeVar("T")
+_DELETED_AT_A_TIME = 500
 Job = Callable[[sqlite3.Connection], T]
 
 
@@ -83,9 +85,14 @@ class SqliteDocuments:
         return counted
 
     async def delete(self, kind: str, keys: Sequence[str]) -> int:
-        return await self._on_worker(
-            "delete documents", lambda file: self._rows.delete(file, kind, keys)
-        )
+        # Some at a time: other writers, here and in other processes, get their turn in between.
+        deleted = 0
+        for start in range(0, len(keys), _DELETED_AT_A_TIME):
+            some = keys[start : start + _DELETED_AT_A_TIME]
+            deleted += await self._on_worker(
+                "delete documents", partial(self._rows.delete, kind, some)
+            )
+        return deleted
 
     async def _count_some(self, kind: str, query: Query, rest: Rest) -> tuple[int, Rest | None]:
         return await self._on_worker(

@@ -83,9 +83,9 @@ def word_token(scope: int, word: str) -> str:
 def number_tokens(scope: int, name: bytes, value: float) -> Iterator[str]:
     """Yield the tokens of a number: its first digits in an order of its own, ever more of them."""
     if not math.isnan(value):
-        digits = f"{_ordered(value):016x}"
+        start, digits = _number(scope, name), f"{_ordered(value):016x}"
         for length in range(1, _DIGITS + 1):
-            yield f"{_number(scope, name)}{digits[:length]}"
+            yield start + digits[:length]
 
 
 def within(
