@@ -51,9 +51,9 @@ class Criteria:
         self._known: dict[bytes, bool] = {}
         self._looks_into_blobs = False
         parts = list(self._parts(scope, query)) or [([f'"{everything(scope)}"'], [])]
-        self.sure = _both([any_of(sure) for sure, _ in parts if sure], len(parts))
+        self.sure = _joined([any_of(sure) for sure, _ in parts if sure], len(parts))
         either = [any_of([*sure, *unsure]) for sure, unsure in parts if sure or unsure]
-        self.maybe = _both(either, len(parts))
+        self.maybe = _joined(either, len(parts))
 
     @property
     def looks(self) -> bool:
@@ -101,5 +101,5 @@ class Criteria:
         return self._known[key]
 
 
-def _both(expressions: list[str], needed: int) -> str | None:
+def _joined(expressions: list[str], needed: int) -> str | None:
     return " AND ".join(expressions) if len(expressions) == needed else None
