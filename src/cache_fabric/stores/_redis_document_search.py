@@ -105,7 +105,7 @@ class Search:
 
     async def _take(self, few: list[Place], after: Place | None, wanted: int | None) -> Any:
         members = [encoded(key) for at, key in few if after is None or (at, key) < after]
-        keys, arguments = self._asked([term for term in self._terms if term != self._time])
+        keys, arguments = self._asked(self._terms)
         return await self._call(
             lambda client: GIVEN.run(
                 client, [*keys, self._time], [*arguments, _or_blank(wanted), *members]
