@@ -168,13 +168,14 @@ async def test_what_few_have_is_found_in_one_page_among_many(
     store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_STEPS_A_PAGE", 1)
+    costly = (2, 4, 1550)
     for start in (0, 800):
         documents = [
-            Document(key=f"{n:04}", value=b"", at=n, numbers={"cost": 9 if n in (4, 2) else 1})
+            Document(key=f"{n:04}", value=b"", at=n, numbers={"cost": 9 if n in costly else 1})
             for n in range(start, start + 800)
         ]
         await store.documents.put("x", documents)
-    rare = Query(least={"cost": 5}, until=4.5)
+    rare = Query(least={"cost": 5}, until=1550)
     assert await keys_of(store, rare) == ["0004", "0002"]
     first = await store.documents.find("x", rare, limit=1)
     assert [key for key, _ in first.items] == ["0004"]

@@ -95,27 +95,32 @@ async def test_no_cache_pressure_evicts_a_document(tmp_path: Path) -> None:
         await store.aclose()
 
 
-async def test_a_delete_whose_answer_was_lost_is_counted_once(server: Server) -> None:
-    async with losing_an_answer(server.port, to=b"HDEL") as (url, way):
-        store = RedisStore(url, "n")
-        await store.open()
-        await store.documents.put("x", [document(n) for n in range(3)])
-        assert await store.documents.delete("x", ["k0", "k1", "none"]) == 2
+async def test_a_delete_whose_answer_was_lost_is_counted_once(
+    server: Server, store: RedisStore
+) -> None:
+    await store.documents.put("x", [document(n) for n in range(3)])
+    async with losing_an_answer(server.port, to=b"HDEL\r\n") as (url, way):
+        far = RedisStore(url, "n")
+        await far.open()
+        assert await far.documents.delete("x", ["k0", "k1", "none"]) == 2
         assert way.has_lost
-        check_index(server.admin, "n", "x")
-        await store.aclose()
+        await far.aclose()
+    check_index(server.admin, "n", "x")
 
 
-async def test_a_put_whose_answer_was_lost_counts_no_name_twice(server: Server) -> None:
-    async with losing_an_answer(server.port, to=b"ZADD") as (url, way):
-        store = RedisStore(url, "n")
-        await store.open()
-        await store.documents.put("x", [document(n) for n in range(3)])
+async def test_a_put_whose_answer_was_lost_counts_no_name_twice(
+    server: Server, store: RedisStore
+) -> None:
+    await store.documents.put("x", [document(0)])
+    async with losing_an_answer(server.port, to=b"ZADD\r\n") as (url, way):
+        far = RedisStore(url, "n")
+        await far.open()
+        await far.documents.put("x", [document(n) for n in range(3)])
         assert way.has_lost
-        check_index(server.admin, "n", "x")
-        await store.documents.delete("x", [f"k{n}" for n in range(3)])
-        assert contents(server.admin) == {}
-        await store.aclose()
+        await far.aclose()
+    check_index(server.admin, "n", "x")
+    await store.documents.delete("x", [f"k{n}" for n in range(3)])
+    assert contents(server.admin) == {}
 
 
 async def test_documents_outlive_a_killed_server_that_syncs_always(tmp_path: Path) -> None:
