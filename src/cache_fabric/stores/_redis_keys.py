@@ -64,6 +64,7 @@ class Layout:
     """The Redis keys of one namespace."""
 
     cache: bytes
+    tag: bytes
     head: bytes
     records: bytes
     order: bytes
@@ -80,6 +81,7 @@ class Layout:
         tag = b"{cf:%s}:" % name
         return cls(
             cache=b"cf:%s:c:" % name,
+            tag=tag,
             head=tag + b"head",
             records=tag + b"records",
             order=tag + b"order",

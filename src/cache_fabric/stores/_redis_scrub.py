@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from cache_fabric.errors import BackendTimeout
+from cache_fabric.stores._redis_keys import Layout
 from cache_fabric.stores._redis_links import Link, primaries
 from cache_fabric.stores._redis_settings import information, permitted, setting
 
@@ -21,20 +23,26 @@ _LONGEST = 60.0
 
 _POLL_SECONDS = 0.05
 
+_ALL_SLOW_COMMANDS = 100_000
+
 _REWRITE = ("BGREWRITEAOF", "append-only file", "aof_last_bgrewrite_status")
 _SNAPSHOT = ("BGSAVE", "snapshot file", "rdb_last_bgsave_status")
 
 
-async def scrubbed(link: Link, *, is_ours: bool) -> list[str]:
+async def scrubbed(link: Link, layout: Layout, *, is_ours: bool) -> list[str]:
     """Write the files of every server behind the link anew; what remains, a sentence each.
 
     Args:
         link: To the servers.
+        layout: Tells commands on our keys from those of others.
         is_ours: The server is an embedded one, of whose files nobody makes copies.
     """
     remains = []
     for node in await link.call("scrub", primaries):
+        if is_ours:
+            await permitted(link, "scrub", node, "SLOWLOG RESET")
         remains += await _scrubbed(link, node)
+        remains += await _beyond(link, node, layout)
     if not is_ours:
         remains.append(
             f"copies that the operator of {link.address} has made of its files (backups, older "
@@ -55,7 +63,7 @@ async def _scrubbed(link: Link, node: Any) -> list[str]:
         remains += await _written_anew(link, node, *_REWRITE)
     if await _has_snapshots(link, node, state):
         remains += await _written_anew(link, node, *_SNAPSHOT)
-    return [*remains, *await _beyond(link, node)]
+    return remains
 
 
 async def _has_snapshots(link: Link, node: Any, state: Mapping[str, str]) -> bool:
@@ -74,8 +82,10 @@ async def _written_anew(link: Link, node: Any, command: str, file: str, status: 
             # One that is under way may have begun before the delete.
             await _idle(link, node)
             if await permitted(link, "scrub", node, command) is None:
-                return [f"{keeps}; {command} is not permitted here"]
+                return [f"{keeps}; {command} is refused here"]
             state = await _idle(link, node)
+    except BackendTimeout:
+        raise  # it is a TimeoutError too
     except TimeoutError:
         return [f"{keeps}, which takes longer than {_LONGEST:.0f} s and goes on"]
     return [] if state.get(status) == "ok" else [f"{keeps}; {command} failed there, see its log"]
@@ -91,8 +101,8 @@ async def _idle(link: Link, node: Any) -> Mapping[str, str]:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _beyond(link: Link, node: Any) -> list[str]:
-    """What no command to this server reaches."""
+async def _beyond(link: Link, node: Any, layout: Layout) -> list[str]:
+    """What no command that we may send to this server reaches."""
     remains = []
     replicas = (await information(link, "scrub", node, "replication")).get("connected_slaves", "0")
     if replicas != "0":
@@ -100,9 +110,10 @@ async def _beyond(link: Link, node: Any) -> list[str]:
             f"the files of the replicas of {link.address} keep deleted values until these write "
             "them anew (BGREWRITEAOF, BGSAVE there)"
         )
-    if await permitted(link, "scrub", node, "SLOWLOG LEN"):
+    slow = await permitted(link, "scrub", node, "SLOWLOG GET", _ALL_SLOW_COMMANDS) or ()
+    if any(mark in item["command"] for item in slow for mark in (layout.cache, layout.tag)):
         remains.append(
-            f"the slow log of {link.address} may show beginnings of deleted values until newer "
+            f"the slow log of {link.address} shows beginnings of deleted values until newer "
             "commands displace them (SLOWLOG RESET)"
         )
     return remains

@@ -201,7 +201,7 @@ class RedisStore:
         The change log keeps its notes.
         """
         is_embedded = not isinstance(self._place, Place | None)
-        return await scrubbed(self._patient("scrub"), is_ours=is_embedded)
+        return await scrubbed(self._patient("scrub"), self._layout, is_ours=is_embedded)
 
     async def aclose(self) -> None:
         if self._closed:
