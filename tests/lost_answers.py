@@ -55,7 +55,9 @@ async def losing_an_answer(port: int, to: bytes) -> AsyncIterator[tuple[str, Way
         carrying.add(asyncio.create_task(way.carry(reader, writer)))
 
     async with await asyncio.start_server(connected, "127.0.0.1") as listener:
-        yield f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}", way
-        for task in carrying:
-            task.cancel()
-        await asyncio.gather(*carrying, return_exceptions=True)
+        try:
+            yield f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}", way
+        finally:
+            for task in carrying:
+                task.cancel()
+            await asyncio.gather(*carrying, return_exceptions=True)

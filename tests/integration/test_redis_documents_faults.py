@@ -99,7 +99,7 @@ async def test_a_delete_whose_answer_was_lost_is_counted_once(
     server: Server, store: RedisStore
 ) -> None:
     await store.documents.put("x", [document(n) for n in range(3)])
-    async with losing_an_answer(server.port, to=b"HDEL\r\n") as (url, way):
+    async with losing_an_answer(server.port, to=b"\xa4HDEL") as (url, way):
         far = RedisStore(url, "n")
         await far.open()
         assert await far.documents.delete("x", ["k0", "k1", "none"]) == 2
@@ -112,7 +112,7 @@ async def test_a_put_whose_answer_was_lost_counts_no_name_twice(
     server: Server, store: RedisStore
 ) -> None:
     await store.documents.put("x", [document(0)])
-    async with losing_an_answer(server.port, to=b"ZADD\r\n") as (url, way):
+    async with losing_an_answer(server.port, to=b"\xa4ZADD") as (url, way):
         far = RedisStore(url, "n")
         await far.open()
         await far.documents.put("x", [document(n) for n in range(3)])

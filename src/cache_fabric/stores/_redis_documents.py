@@ -141,6 +141,7 @@ class RedisDocuments:
             named = await self._values(operation, self._layout.blob_names, list(blobs))
             change = Change(self._layout, place, token)
             for key, read in zip(keys, facts, strict=True):
+                await asyncio.sleep(0)  # this is the loop that answers look-ups
                 wanted(change, key, read)
             for (name, blob), count in zip(blobs.items(), named, strict=True):
                 if count is None:

@@ -39,6 +39,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 __all__ = ["TIME", "KindLayout", "Layout", "decoded", "encoded", "number", "plain", "term"]
@@ -144,8 +145,12 @@ TIME = b"time"
 
 
 def term(field: str, value: str) -> bytes:
-    return b"t:%s:%s" % (plain(field), encoded(value))
+    return b"t:%s:%s" % (_field(field), encoded(value))
 
 
 def number(field: str) -> bytes:
-    return b"n:" + plain(field)
+    return b"n:" + _field(field)
+
+
+_field = lru_cache(plain)
+"""Fields are few and stand in every document."""
