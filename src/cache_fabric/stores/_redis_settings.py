@@ -19,9 +19,9 @@ _LEVELS: tuple[Durability, ...] = ("memory", "process", "disk")
 async def durability_of(link: Link) -> Durability:
     """What an acknowledged write survives on the weakest server behind the link.
 
-    With an append-only file the server writes to it before it answers, so the end of its process
-    loses nothing; only while it waits for the disk under ``appendfsync everysec`` does it answer
-    first, for two seconds at most. Snapshots alone lose all that came after the last one.
+    ``process`` is the end of the process that wrote: under ``appendfsync everysec`` a server that
+    is killed may lose its last two seconds, because it answers before it writes to the file while
+    the disk is busy with the last sync. Snapshots alone lose all that came after the last one.
     """
     levels = [await _durability(link, node) for node in await link.call("open", primaries)]
     return min(levels, key=_LEVELS.index)

@@ -4,10 +4,10 @@ Two promises. A cache entry always has a time to live in Redis: one that shall l
 ever gets ten years, so that ``volatile-lru`` may evict it. A record or a document never has one, so
 no policy but ``allkeys-*`` can evict it, and `open` refuses those.
 
-How long it lasts is up to the server: with ``appendonly yes`` what was acknowledged survives the
-death of the server's process, with ``appendfsync always`` a power cut (`durability`). Replicas are
-asynchronous, so a failover may lose the newest commits, and revisions then go on from the promoted
-replica's.
+How long it lasts is up to the server (`durability`): with ``appendfsync always`` what was
+acknowledged survives a power cut, with ``everysec`` a server that is killed may lose its last two
+seconds, without ``appendonly yes`` all since the last snapshot. Replicas are asynchronous, so a
+failover may lose the newest commits, and revisions then go on from the promoted replica's.
 """
 
 from __future__ import annotations
