@@ -20,7 +20,7 @@ from cache_fabric.stores._redis_document_change import Change
 from cache_fabric.stores._redis_document_facts import facts_of
 from cache_fabric.stores._redis_keys import Layout
 from cache_fabric.stores.base import Write
-from cache_fabric.stores.documents import Document, Query
+from cache_fabric.stores.documents import Blob, Document, Query
 from cache_fabric.stores.redis import RedisStore
 from redis_contents import GOOD, PROMPT, check_index, contents, document
 from servers import Server, running, running_cluster
@@ -182,6 +182,13 @@ async def test_what_few_have_is_found_in_one_page_among_many(
     second = await store.documents.find("x", rare, after=first.cursor, limit=1)
     assert ([key for key, _ in second.items], second.cursor) == (["0002"], None)
     assert await store.documents.count("x", rare) == 2
+
+
+async def test_of_two_bodies_of_a_blob_in_one_put_the_first_is_kept(store: RedisStore) -> None:
+    bodies = [Blob(key="b", value=value) for value in (b"first", b"second")]
+    documents = [Document(key=f"{n}", value=b"", at=n, blobs=[bodies[n]]) for n in range(2)]
+    await store.documents.put("x", documents)
+    assert await store.documents.blobs(["b"]) == [b"first"]
 
 
 async def test_more_documents_than_one_script_should_take_are_refused(

@@ -1,8 +1,8 @@
 """A store in Redis: one server, sentinels or a cluster; Redis 6.2 or newer, Valkey, no modules.
 
-Two promises. A cache entry always has a time to live in Redis: one that shall live for
-ever gets ten years, so that ``volatile-lru`` may evict it. A record or a document never has one, so
-no policy but ``allkeys-*`` can evict it, and `open` refuses those.
+Two promises. A cache entry always has a time to live in Redis: one that shall live for ever gets
+ten years, so that ``volatile-lru`` may evict it. A record or a document never has one, so no policy
+but ``allkeys-*`` can evict it, and `open` refuses those.
 
 How long it lasts is up to the server (`durability`): with ``appendfsync always`` what was
 acknowledged survives a power cut, with ``everysec`` a server that is killed may lose its last two
