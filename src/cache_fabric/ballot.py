@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from cache_fabric import codec
+from cache_fabric.annotator_account import Account
 from cache_fabric.cases import Docket, about
 from cache_fabric.config import FabricConfig
 from cache_fabric.corrections import corrected
@@ -18,7 +19,7 @@ from cache_fabric.exact_tier import ANSWERS
 from cache_fabric.near_twins import packed
 from cache_fabric.stores.base import Store
 from cache_fabric.types import CacheEntry
-from cache_fabric.verdict_rules import Account, Case, Cast, Happening, Negative, happened
+from cache_fabric.verdict_rules import Case, Cast, Happening, Negative, happened
 from cache_fabric.vote_effects import effects_of, waiting
 from cache_fabric.votes import Effect, Vote
 
@@ -93,6 +94,7 @@ class Ballot:
             after = replace(after, at=self.vote.at, envelope=envelope)
         if after.about is None and self.entry is not None:
             after = replace(after, about=about(self.entry))
+        after = after.booked(case, self._agreements, self.vote.at)
         pins = self._pinned(docket, case, after)
         return (
             docket if after == case and not pins else docket.having(after, *pins, account=account)
@@ -215,7 +217,13 @@ class Ballot:
     def _happening(self, what: str, why: str) -> Happening:
         vote = self.vote
         return Happening(
-            at=vote.at, what=what, by=vote.annotator, why=why, execution_id=vote.execution_id
+            at=vote.at,
+            what=what,
+            by=vote.annotator,
+            why=why,
+            execution_id=vote.execution_id,
+            tenant=vote.tenant,
+            user=vote.user,
         )
 
     def _pinned(self, docket: Docket, case: Case, after: Case) -> list[Case]:

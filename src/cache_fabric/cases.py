@@ -9,29 +9,33 @@ is lost and no limit is passed, whatever the processes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 
 from cache_fabric import codec
+from cache_fabric.annotator_account import Account
 from cache_fabric.backoff import back_off
 from cache_fabric.config import FabricConfig
 from cache_fabric.context_view import note_of_judged
 from cache_fabric.engine import Engine
-from cache_fabric.errors import BackendError
+from cache_fabric.errors import BackendError, CacheFabricError
 from cache_fabric.exact_tier import ANSWERS
+from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.live_verdicts import MARKS, Mark
 from cache_fabric.stores.base import CommitConflict, Record, Store, Write
 from cache_fabric.types import CacheEntry
-from cache_fabric.verdict_rules import Account, Case
+from cache_fabric.verdict_rules import Case
 
-__all__ = ["CASES", "Cases", "Docket", "about"]
+__all__ = ["ACCOUNTS", "CASES", "Cases", "Docket", "about"]
 
 CASES = "j/"
-_ACCOUNTS = "w/"
-_PAIRS = 8  # wrong questions that are remembered of one answer
+ACCOUNTS = "w/"
+_PAIRS = 4  # wrong questions that are remembered of one answer
 _TRIES = 64
 _LONGEST_PAUSE = 0.25
 
@@ -63,22 +67,45 @@ class Cases:
 
     Args:
         engine: Holds the answers.
+        live: Follows the change log.
         records: The store.
         config: The secret, and how many have to agree.
     """
 
-    def __init__(self, engine: Engine, records: Store, config: FabricConfig) -> None:
+    def __init__(
+        self, engine: Engine, live: LiveContexts, records: Store, config: FabricConfig
+    ) -> None:
         self._engine = engine
+        self._live = live
         self._records = records
         self._secret = config.secret
-        self._agreements = config.feedback_agreements
+        self.agreements = config.feedback_agreements
         self._writing = asyncio.Lock()
 
     async def find(self, entry_id: str) -> Case | None:
         """Return the case of an answer, ``None`` if nobody has said anything of it."""
         key = CASES + entry_id
         record = (await self._engine.store.demand(lambda: self._records.read([key])))[0]
-        return None if record is None else self._case(record)
+        return None if record is None else self.read_one(record)
+
+    async def read(self, ids: Sequence[str]) -> list[Case]:
+        """Return the cases of answers, as far as there are any."""
+        keys = [CASES + entry_id for entry_id in ids]
+        found = await self._engine.store.demand(lambda: self._records.read(keys))
+        return [self.read_one(record) for record in found if record is not None]
+
+    def read_one(self, record: Record) -> Case:
+        """Return the case that a record holds; raises `CodecError`."""
+        return msgspec.convert(codec.unpack(record.value, self._secret), Case)
+
+    async def drop_accounts(self, prefix: str, now: float) -> None:
+        """Delete the accounts that say nothing of the last hour; raises `BackendError`."""
+        for record in await self._engine.store.demand(lambda: self._records.records(prefix)):
+            if not self._account(record).since(now).acts:
+                note = note_of_judged((), self._secret)
+                with contextlib.suppress(CommitConflict):
+                    expect = {record.key: record.revision}
+                    await self._records.commit([Write(record.key, None)], note=note, expect=expect)
 
     async def change(
         self,
@@ -94,7 +121,7 @@ class Cases:
         Raises:
             BackendError: The store failed, or went on being changed by others.
         """
-        await self._engine.store.open()
+        await self._live.load()
         name = None if annotator is None else self._account_key(annotator)
         async with self._writing:  # our own writers queue up, only other processes can conflict
             for attempt in range(_TRIES):
@@ -109,21 +136,41 @@ class Cases:
                 except CommitConflict:
                     await back_off(attempt, _LONGEST_PAUSE)
                     continue
-                return before, replace(after, revision=revision)
+                after = replace(after, revision=revision)
+                await self._make_known(after, judged)
+                return before, after
         raise BackendError("store", "commit", f"others changed the same answers {_TRIES} times")
+
+    async def _make_known(self, after: Docket, judged: Sequence[str]) -> None:
+        """Let this process know first; the others hear of it by the change log."""
+        for entry_id in judged:
+            if after.cases[entry_id].standing(self.agreements) == "quarantined":
+                self._engine.verdicts.bar(entry_id)
+        if judged:
+            with contextlib.suppress(CacheFabricError):  # it is written; the follower will see it
+                await self._live.catch_up(after.revision)
 
     def mark(self, case: Case) -> Mark | None:
         """Return what every process has to know of a case, if anything."""
-        state = case.standing(self._agreements)
-        if state == "active":
+        state = case.standing(self.agreements)
+        if state == "active" or case.closed:
             return None
         return Mark(
             id=case.id,
             at=case.at,
-            pinned=case.envelope if state == "pinned" else None,
+            pinned=self._for_ever(case.envelope) if state == "pinned" else None,
             partition=(case.about or {}).get("partition", ""),
             negatives=tuple(case.negatives()[:_PAIRS]) if state == "quarantined" else (),
         )
+
+    def _for_ever(self, data: bytes | None) -> bytes | None:
+        """Return the envelope of an answer that does not expire while it is pinned."""
+        if data is None:
+            return None
+        entry = codec.decode(data, self._secret)
+        if entry.expires is None:
+            return data
+        return codec.encode(replace(entry, expires=None), self._secret)
 
     async def _read(self, ids: list[str], account: str | None) -> tuple[Docket, dict[str, int]]:
         cases: dict[str, Case] = {}
@@ -134,7 +181,7 @@ class Cases:
             for key, record in zip(keys, await self._records.read(keys), strict=True):
                 entry_id = key.removeprefix(CASES)
                 revisions[key] = 0 if record is None else record.revision
-                cases[entry_id] = Case(id=entry_id) if record is None else self._case(record)
+                cases[entry_id] = Case(id=entry_id) if record is None else self.read_one(record)
             named = {v.pin for entry_id in wanted for v in cases[entry_id].votes if v.pin}
             wanted = sorted(named - cases.keys())
         sums = Account()
@@ -142,7 +189,7 @@ class Cases:
             record = (await self._records.read([account]))[0]
             revisions[account] = 0 if record is None else record.revision
             if record is not None:
-                sums = msgspec.convert(codec.unpack(record.value, self._secret), Account)
+                sums = self._account(record)
         envelopes = {case.id: case.envelope or await self._kept(case.id) for case in cases.values()}
         return Docket(cases=cases, envelopes=envelopes, account=sums), revisions
 
@@ -167,25 +214,27 @@ class Cases:
             earlier = before.cases.get(entry_id)
             if case == earlier:
                 continue
-            writes.append(Write(CASES + entry_id, codec.pack(case, self._secret)))
+            blank = case == Case(id=entry_id)
+            data = None if blank else codec.pack(case, self._secret)
+            writes.append(Write(CASES + entry_id, data))
             mark, was = self.mark(case), None if earlier is None else self.mark(earlier)
             if mark != was:
-                data = None if mark is None else codec.pack(mark, self._secret)
-                writes.append(Write(MARKS + entry_id, data))
+                told = None if mark is None else codec.pack(mark, self._secret)
+                writes.append(Write(MARKS + entry_id, told))
                 judged.append(entry_id)
         if account is not None and after.account != before.account:
             writes.append(Write(account, codec.pack(after.account, self._secret)))
         return writes, judged
 
-    def _case(self, record: Record) -> Case:
-        return msgspec.convert(codec.unpack(record.value, self._secret), Case)
+    def _account(self, record: Record) -> Account:
+        return msgspec.convert(codec.unpack(record.value, self._secret), Account)
 
     def _account_key(self, annotator: str) -> str:
         name = annotator.encode("utf-8", "surrogatepass")
-        return _ACCOUNTS + hmac.digest(self._secret, name, "sha256").hex()[:32]
+        return ACCOUNTS + hmac.digest(self._secret, name, "sha256").hex()[:32]
 
 
-def about(entry: CacheEntry) -> dict[str, object]:
+def about(entry: CacheEntry) -> dict[str, Any]:
     """Return what is known of an answer, without a word of it."""
     return {
         "model": entry.model,

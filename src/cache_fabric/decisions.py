@@ -76,6 +76,11 @@ class Decisions:
         """Return the lookups by meaning that came upon an entry, oldest first."""
         return [one for one in self._all() if one.trace is not None and _met(one.trace, entry_id)]
 
+    def served(self, entry_id: str) -> list[Recorded]:
+        """Return the lookups that were served an answer, oldest first."""
+        found = [one for one in self._all() if one.entry_id == entry_id]
+        return sorted(found, key=lambda one: one.at)
+
     def clear(self) -> None:
         """Forget every lookup."""
         with self._lock:

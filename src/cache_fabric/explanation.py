@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cache_fabric.types import Tier
+from cache_fabric.verdict_rules import Happening
 
 __all__ = [
     "AuditState",
     "BudgetState",
     "CandidateExplanation",
     "EntryExplanation",
+    "EntryState",
     "FeatureExplanation",
     "LookupExplanation",
     "Scoring",
     "Served",
 ]
+
+EntryState = Literal["active", "quarantined", "pinned", "gone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +184,11 @@ class EntryExplanation:
         created: When the model gave it; ``age`` seconds ago.
         expires: When it may not be served any more, ``None`` for never; ``expired`` if it is so.
         latency, cost_micros, tokens: Of that call, ``None`` if not known.
+        state: ``active``, ``quarantined``, ``pinned``, or ``gone``: it is not kept any more, and
+            what else is said here is what is left of it; unknown is ``None`` or empty.
+        history: What happened to it, oldest first: when it was made, the lookups of this process
+            that were served it, as far as they are remembered, and the votes and acts with who and
+            why.
         hits: Lookups of this process that were served it by meaning, newest first, as far as they
             are remembered.
         refused: How many of the remembered lookups came upon it and were not served it.
@@ -193,8 +202,8 @@ class EntryExplanation:
     tags: tuple[str, ...]
     contexts: tuple[tuple[str, int], ...]
     embedder: str
-    created: float
-    age: float
+    created: float | None
+    age: float | None
     expires: float | None
     expired: bool
     latency: float | None
@@ -202,5 +211,7 @@ class EntryExplanation:
     tokens: int | None
     hits: tuple[Served, ...]
     refused: int
+    state: EntryState
+    history: tuple[Happening, ...]
     question: str | None = None
     text: str | None = None

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from cache_fabric import codec
+from cache_fabric.cases import Cases, about
 from cache_fabric.decisions import KEPT, Decisions, Recorded
 from cache_fabric.engine import Engine
 from cache_fabric.errors import NotFound
@@ -13,19 +17,28 @@ from cache_fabric.explanation import (
     BudgetState,
     CandidateExplanation,
     EntryExplanation,
+    EntryState,
     FeatureExplanation,
     LookupExplanation,
     Scoring,
     Served,
 )
-from cache_fabric.freshness import is_fresh
 from cache_fabric.guard import compare
 from cache_fabric.matcher.features import NAMES
 from cache_fabric.policy.audit import Estimate
 from cache_fabric.policy.trace import Scores, Trace
 from cache_fabric.types import CacheEntry
+from cache_fabric.verdict_rules import Case, Happening
 
 __all__ = ["Explanations"]
+
+
+class _Told(NamedTuple):
+    """What is known of an answer beside itself and its case."""
+
+    state: EntryState
+    met: Sequence[Recorded]
+    served: Sequence[Recorded]
 
 
 class Explanations:
@@ -34,11 +47,15 @@ class Explanations:
     Args:
         engine: Finds kept answers by their id.
         decisions: The lookups that are remembered.
+        cases: What became of answers.
+        secret: Authenticates their bytes.
     """
 
-    def __init__(self, engine: Engine, decisions: Decisions) -> None:
+    def __init__(self, engine: Engine, decisions: Decisions, cases: Cases, secret: bytes) -> None:
         self._engine = engine
         self._decisions = decisions
+        self._cases = cases
+        self._secret = secret
 
     async def explain(self, of: str, texts: bool) -> LookupExplanation | EntryExplanation:
         """Explain a lookup or an entry by its id; ``texts`` asks for the words of prompts.
@@ -49,12 +66,23 @@ class Explanations:
         if recorded is not None:
             explained = _lookup(recorded)
             return await self._worded(explained, recorded) if texts else explained
-        entry = await self._engine.entry(of)
-        if entry is not None:
-            return _entry(entry, self._decisions.about(of), texts)
+        case, entry = await self._cases.find(of), await self._engine.entry(of)
+        if case is not None or entry is not None:
+            return self._answer(of, case or Case(id=of), entry, texts)
         raise NotFound(
             f"{of!r} is neither a kept answer nor one of the last {KEPT:,} lookups of this process"
         )
+
+    def _answer(
+        self, of: str, case: Case, entry: CacheEntry | None, texts: bool
+    ) -> EntryExplanation:
+        state: EntryState = case.standing(self._cases.agreements)
+        if entry is None and case.envelope is not None:
+            entry = codec.decode(case.envelope, self._secret)
+        elif entry is None and state == "active":
+            state = "gone"
+        told = _Told(state, self._decisions.about(of), self._decisions.served(of))
+        return _entry(of, entry, case, told, texts)
 
     async def _worded(self, explained: LookupExplanation, recorded: Recorded) -> LookupExplanation:
         candidates = []
@@ -151,29 +179,50 @@ def _audit(scores: Scores) -> AuditState:
     )
 
 
-def _entry(entry: CacheEntry, met: list[Recorded], texts: bool) -> EntryExplanation:
+def _entry(
+    entry_id: str, entry: CacheEntry | None, case: Case, told: _Told, texts: bool
+) -> EntryExplanation:
+    known = about(entry) if entry is not None else case.about or {}
+    created, expires = known.get("created"), known.get("expires")
     now = time.time()
-    hits = [one for one in met if one.entry_id == entry.id]
+    hits = [one for one in told.met if one.entry_id == entry_id]
     return EntryExplanation(
-        id=entry.id,
-        model=entry.model,
-        tenant=entry.tenant,
-        user=entry.user,
-        tags=entry.tags,
-        contexts=entry.contexts,
-        embedder=entry.embedder,
-        created=entry.created,
-        age=entry.age(now),
-        expires=entry.expires,
-        expired=not is_fresh(entry, now),
-        latency=entry.latency,
-        cost_micros=entry.cost_micros,
-        tokens=None if entry.usage is None else entry.usage.total_tokens,
+        id=entry_id,
+        model=known.get("model", ""),
+        tenant=known.get("tenant"),
+        user=known.get("user"),
+        tags=tuple(known.get("tags", ())),
+        contexts=tuple((path, number) for path, number in known.get("contexts", ())),
+        embedder=known.get("embedder", ""),
+        created=created,
+        age=None if created is None else max(0.0, now - created),
+        expires=expires,
+        expired=expires is not None and now >= expires,
+        latency=known.get("latency"),
+        cost_micros=known.get("cost_micros"),
+        tokens=known.get("tokens"),
+        state=told.state,
+        history=_history(known, case, told.served),
         hits=tuple(_served(one) for one in reversed(hits)),
-        refused=len(met) - len(hits),
-        question=entry.question if texts else None,
-        text=entry.text if texts else None,
+        refused=len(told.met) - len(hits),
+        question=entry.question if texts and entry is not None else None,
+        text=entry.text if texts and entry is not None else None,
     )
+
+
+def _history(
+    known: Mapping[str, Any], case: Case, served: Sequence[Recorded]
+) -> tuple[Happening, ...]:
+    """Tell in order what is known; what happened at one time stays in its order."""
+    told = [*case.history, *map(_serving, served)]
+    if known.get("created") is not None:
+        told.insert(0, Happening(at=known["created"], what="made", by=known["model"]))
+    return tuple(sorted(told, key=lambda one: one.at))
+
+
+def _serving(one: Recorded) -> Happening:
+    near = "" if one.tier != "semantic" else f" at similarity {one.similarity or 0.0:.3f}"
+    return Happening(at=one.at, what="served", why=f"lookup {one.id}, {one.tier}{near}")
 
 
 def _served(one: Recorded) -> Served:

@@ -14,6 +14,7 @@ from cache_fabric.life import Life
 from cache_fabric.records import Invalidation
 from cache_fabric.selector import Selector
 from cache_fabric.types import CacheEntry, CacheRequest, Hit, LookupResult, Miss, Ticket
+from cache_fabric.verdict_rules import State
 
 __all__ = ["AnswerMethods"]
 
@@ -105,11 +106,15 @@ class AnswerMethods:
         tenant: str | None = None,
         tag: str | None = None,
         model: str | None = None,
+        state: State = "active",
         limit: int = 100,
     ) -> list[CacheEntry]:
-        """Return the newest answers that fit all that is named; reads every answer once."""
+        """Return the newest answers that fit all that is named; reads every one of them once.
+
+        ``state`` is ``active``, ``quarantined`` (refused, can be restored) or ``pinned``.
+        """
         selector = Selector(context=context, tenant=tenant, tag=tag, model=model)
-        return await self._run(lambda life: life.invalidations.find(selector, limit))
+        return await self._run(lambda life: life.invalidations.find(selector, state, limit))
 
     async def invalidate(
         self,
@@ -123,6 +128,7 @@ class AnswerMethods:
     ) -> Invalidation:
         """Delete the answers that fit all that is named, for good and in every process.
 
+        Quarantined and pinned ones as well; the votes on them stay.
         An answer that a model is still giving, to a lookup made before, is handed to those who
         wait for it and not kept. Other processes hear of it through the change log at once, and
         within ``hot_ttl`` where they cannot.
@@ -144,7 +150,8 @@ class AnswerMethods:
         """Forget all answers of the namespace; returns how many.
 
         Contexts, executions and what policies have learned stay: what is a paraphrase here does not
-        depend on the answers.
+        depend on the answers. So do pinned answers, which are people's words and not a model's; and
+        what was quarantined can still be restored.
         """
         self._life().decisions.clear()
         return await self._run(lambda life: life.invalidations.clear())

@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 
+from cache_fabric.case_keeping import CaseKeeping
 from cache_fabric.context_view import note_of_retired
 from cache_fabric.engine import Engine
 from cache_fabric.errors import ValidationError
@@ -26,6 +27,7 @@ from cache_fabric.records import ContextChange, Invalidation, Resync, Retired
 from cache_fabric.selector import Selector
 from cache_fabric.stores.base import Store
 from cache_fabric.types import CacheEntry
+from cache_fabric.verdict_rules import STATES, State
 
 __all__ = ["Invalidations"]
 
@@ -41,11 +43,20 @@ class Invalidations:
         engine: Holds the answers.
         live: Follows the change log.
         records: The store.
+        keeping: Holds the answers that are quarantined or pinned.
         secret: Authenticates the notes of the log.
     """
 
-    def __init__(self, engine: Engine, live: LiveContexts, records: Store, secret: bytes) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        live: LiveContexts,
+        records: Store,
+        keeping: CaseKeeping,
+        secret: bytes,
+    ) -> None:
         self._engine = engine
+        self._keeping = keeping
         self._records = records
         self._secret = secret
         self._origin = secrets.token_hex(8)
@@ -53,11 +64,17 @@ class Invalidations:
         live.listeners["retired"].append(lambda _, retired: self._hear(retired))
         live.listeners["changed"].append(lambda _, change: self._hear_of_gap(change))
 
-    async def find(self, selector: Selector, limit: int) -> list[CacheEntry]:
-        """Return the newest answers that are meant; reads every answer once."""
+    async def find(self, selector: Selector, state: State, limit: int) -> list[CacheEntry]:
+        """Return the newest answers of a state that are meant; reads every one of them once."""
         if limit < 1:
             raise ValidationError("limit", f"expected a whole number above 0, got {limit}")
-        found = [entry async for entry in self._matching(selector)]
+        if state not in STATES:
+            raise ValidationError("state", f"expected one of {', '.join(STATES)}, got {state!r}")
+        if state == "active":
+            allows = self._engine.verdicts.allows
+            found = [entry async for entry in self._matching(selector) if allows(entry)]
+        else:
+            found = await self._keeping.find(state, selector)
         return heapq.nlargest(limit, found, key=lambda entry: entry.created)
 
     async def apply(self, selector: Selector, *, dry_run: bool) -> Invalidation:
@@ -68,26 +85,28 @@ class Invalidations:
             BackendError: The store failed; what was deleted until then stays deleted.
         """
         selector.require_one()
+        apart = await self._keeping.forget(selector, dry_run=dry_run)
         if dry_run:
             count = len([entry async for entry in self._matching(selector)])
-            return Invalidation(count, dry_run=True)
+            return Invalidation(apart + count, dry_run=True)
         self._engine.retirements.add(selector, time.monotonic())
         keys = [entry.exact async for entry in self._matching(selector)]
         await self._delete(keys)
         await self._cool(selector)
-        return Invalidation(len(keys), revision=await self._tell(selector, keys))
+        return Invalidation(apart + len(keys), revision=await self._tell(selector, keys))
 
     async def clear(self) -> int:
         """Forget every answer of the namespace, in every process; returns how many there were."""
         count = await self._engine.clear()
+        await self._keeping.index_pins()
         await self._tell(Selector(), None)
         return count
 
     async def _matching(self, selector: Selector) -> AsyncIterator[CacheEntry]:
         await self._engine.queue.flush()
         if selector.entry is not None:
-            one = await self._engine.entry(selector.entry)
-            if one is not None and selector.matches(one):
+            one, pinned = await self._engine.entry(selector.entry), self._engine.verdicts.pinned
+            if one is not None and selector.matches(one) and one.exact not in pinned:
                 yield one
             return
         await self._engine.store.open()

@@ -104,7 +104,6 @@ class Life:
             self.engine.store, parts.store, config.secret, self.engine.verdicts
         )
         self.decisions = Decisions()
-        self.explanations = Explanations(self.engine, self.decisions)
         self.caller_side = CallerSide(
             self.engine, self.contexts.live, config, prices, hooks, self.decisions
         )
@@ -138,8 +137,11 @@ class Life:
             config,
             lambda event: emit_to(heard, event),
         )
+        self.explanations = Explanations(
+            self.engine, self.decisions, self.verdicts.cases, config.secret
+        )
         self.invalidations = Invalidations(
-            self.engine, self.contexts.live, parts.store, config.secret
+            self.engine, self.contexts.live, parts.store, self.verdicts.keeping, config.secret
         )
 
     async def know_contexts(self) -> None:
@@ -191,6 +193,7 @@ class Life:
 
     async def reindex(self, progress: Progress | None) -> Reindexed:
         """Make the index anew from the store: answers, then the questions of executions."""
+        await self.contexts.live.load()  # what is pinned is found by meaning as well
         done = await reindex(self.engine, self.parts.store, progress)
         await self.tracked.flush()
         await self.executions.reindex()

@@ -45,7 +45,7 @@ async def reindex(engine: Engine, records: Store, progress: Progress | None = No
     """Empty the index and fill it from the store; lookups go on, with fewer hits meanwhile.
 
     Args:
-        engine: Over the store and the index.
+        engine: Over the store and the index; knows the pinned answers.
         records: Its store.
         progress: Called on the home loop after each batch.
 
@@ -55,7 +55,7 @@ async def reindex(engine: Engine, records: Store, progress: Progress | None = No
     """
     await engine.queue.flush()
     await engine.store.open()
-    total = len([key async for key, _ in records.scan(ANSWERS)])
+    total = len([key async for key, _ in records.scan(ANSWERS)]) + len(engine.verdicts.pinned)
     await engine.semantic.start_empty()
     done = Reindexed(0, 0, 0, 0, 0)
     batch: list[bytes] = []
@@ -68,6 +68,7 @@ async def reindex(engine: Engine, records: Store, progress: Progress | None = No
             if progress is not None:
                 progress(done.entries, max(total, done.entries))
     done = await _added(engine, batch, done)
+    done = await _added(engine, list(engine.verdicts.pinned.values()), done)
     if progress is not None:
         progress(done.entries, done.entries)
     return done

@@ -24,6 +24,7 @@ from cache_fabric.types import (
     Ticket,
     Usage,
 )
+from cache_fabric.verdict_rules import State
 
 __all__ = ["SyncCacheFabric"]
 
@@ -131,11 +132,12 @@ class SyncCacheFabric(
         tenant: str | None = None,
         tag: str | None = None,
         model: str | None = None,
+        state: State = "active",
         limit: int = 100,
     ) -> list[CacheEntry]:
         return self._call(
             lambda: self._fabric.list_answers(
-                context=context, tenant=tenant, tag=tag, model=model, limit=limit
+                context=context, tenant=tenant, tag=tag, model=model, state=state, limit=limit
             )
         )
 

@@ -13,20 +13,32 @@ whoever looks at it and in whatever order the votes came:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from cache_fabric.votes import Verdict
 
-__all__ = ["Account", "Case", "Cast", "Happening", "Negative", "Order", "State", "happened"]
+__all__ = [
+    "STATES",
+    "Case",
+    "Cast",
+    "Happening",
+    "Negative",
+    "Order",
+    "State",
+    "happened",
+]
 
 State = Literal["active", "quarantined", "pinned"]
+STATES: tuple[State, ...] = get_args(State)
 Order = Literal["", "retire", "restore", "pin"]
 
 _MOST_VOTES = 256
 _MOST_HAPPENINGS = 128
-_HOUR = 3600.0
+_NAMES = ("feedback_id", "execution_id", "annotator")
+_NOTHING: dict[str, Any] = {"why": "", "tenant": None, "user": None}
+_WORDLESS: dict[str, Any] = {**_NOTHING, "correction": None, "pin": None, "negative": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +97,8 @@ class Happening:
     by: str = ""
     why: str = ""
     execution_id: str = ""
+    tenant: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +114,7 @@ class Case:
         about: What is known of the call, without a word of it; empty if the answer was gone.
         taught: Whether a policy has learned from a good vote on it.
         at: When the standing last changed.
+        closed: Whether it is so old that its bytes were dropped and nobody has to know it.
     """
 
     id: str
@@ -112,6 +127,7 @@ class Case:
     about: dict[str, Any] | None = None
     taught: bool = False
     at: float = 0.0
+    closed: bool = False
 
     def standing(self, agreements: int) -> State:
         """Return what becomes of the answer."""
@@ -163,7 +179,7 @@ class Case:
             )
             return replace(self, votes=tuple(again if v is earlier else v for v in self.votes))
         votes = (*_bounded(others), replace(vote, number=self.number))
-        return replace(self, votes=votes, number=self.number + 1)
+        return replace(self, votes=votes, number=self.number + 1, closed=False)
 
     def complains(self, feedback_id: str) -> bool:
         """Return whether the vote of a feedback is one of the complaints."""
@@ -193,26 +209,51 @@ class Case:
         """Return the case after an operator's act."""
         absolved = self.absolved if order == "retire" else self.number
         order = "" if order == "restore" else order
-        return replace(self, order=order, absolved=absolved, number=self.number + 1)
+        number = self.number + 1
+        return replace(self, order=order, absolved=absolved, number=number, closed=False)
+
+    def booked(self, before: Case, agreements: int, at: float) -> Case:
+        """Return the case with what was taken back, or booked again, in its history."""
+        was, now = before.reversed(agreements), self.reversed(agreements)
+        return self.told(
+            *(
+                Happening(
+                    at=at,
+                    what="saving taken back" if run in now else "saving booked again",
+                    execution_id=run,
+                    tenant=(now.get(run) or was[run]).tenant,
+                    user=(now.get(run) or was[run]).user,
+                )
+                for run in sorted(was.keys() ^ now.keys())
+            )
+        )
+
+    def nameless(
+        self, owns: Callable[[str | None, str | None], bool], hidden: Callable[[str], str]
+    ) -> Case:
+        """Return the case without a word of somebody; the votes go on counting."""
+
+        def vote(one: Cast) -> Cast:
+            if not owns(one.tenant, one.user):
+                return one
+            names = {name: hidden(getattr(one, name)) for name in _NAMES}
+            return replace(one, **{**_WORDLESS, **names})
+
+        def told(one: Happening) -> Happening:
+            if not owns(one.tenant, one.user):
+                return one
+            names = {"by": hidden(one.by), "execution_id": hidden(one.execution_id)}
+            return replace(one, **{**_NOTHING, **names})
+
+        return replace(
+            self,
+            votes=tuple(map(vote, self.votes)),
+            history=tuple(map(told, self.history)),
+        )
 
     def told(self, *happenings: Happening) -> Case:
         """Return the case with more in its history; what is oldest falls out."""
         return replace(self, history=(*self.history, *happenings)[-_MOST_HAPPENINGS:])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """What one annotator did in the last hour: when, and by which feedback (digest)."""
-
-    acts: tuple[tuple[float, str], ...] = ()
-
-    def since(self, now: float) -> Account:
-        """Return the account of the last hour."""
-        return Account(acts=tuple(act for act in self.acts if act[0] > now - _HOUR))
-
-    def charged(self, now: float, mark: str) -> Account:
-        """Return the account with one more act."""
-        return Account(acts=(*self.since(now).acts, (now, mark)))
 
 
 def happened(before: State, after: State) -> str:

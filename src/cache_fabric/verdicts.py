@@ -8,18 +8,18 @@ commit that decided it, so that a repetition finishes what a crash cut short.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from cache_fabric import codec
 from cache_fabric.ballot import Ballot, KeptCount, pin_id, pinned_case
+from cache_fabric.case_keeping import CaseKeeping
 from cache_fabric.cases import Cases, Docket, about
 from cache_fabric.config import FabricConfig
 from cache_fabric.corrections import corrected
 from cache_fabric.engine import Engine
-from cache_fabric.errors import CacheFabricError, NotFound, ValidationError
+from cache_fabric.errors import NotFound, ValidationError
 from cache_fabric.instrumentation.events import Event, ReversalEvent, VerdictEvent
 from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.policy.base import Asked
@@ -50,9 +50,9 @@ class Verdicts:
         config: FabricConfig,
         emit: Callable[[Event], None],
     ) -> None:
-        self.cases = Cases(engine, records, config)
+        self.cases = Cases(engine, live, records, config)
+        self.keeping = CaseKeeping(self.cases, engine, live, records, config)
         self._engine = engine
-        self._live = live
         self._kept = KeptCount(records)
         self._config = config
         self._agreements = config.feedback_agreements
@@ -172,18 +172,15 @@ class Verdicts:
         annotator: str | None = None,
     ) -> tuple[Docket, Docket, str]:
         """Commit a step and carry it out; the last is why an answer was not put back."""
-        await self._live.load()
         before, after = await self.cases.change(ids, step, annotator)
         changed = [case for case in after.cases.values() if case.number > 1]
         for case in changed:
             if case.standing(self._agreements) == "quarantined":
-                self._engine.verdicts.bar(case.id)
                 self._engine.kept.drop(case.id)
-        if after.revision:
-            with contextlib.suppress(CacheFabricError):  # it is written; the follower will see it
-                await self._live.catch_up(after.revision)
         self._book(before, after)
         hindrances = [await self._place(before, case) for case in changed]
+        if after.revision:
+            await self.keeping.tidy(ids[0])
         return before, after, next(filter(None, hindrances), "")
 
     async def _place(self, before: Docket, case: Case) -> str:
@@ -214,6 +211,7 @@ class Verdicts:
         after = case.ordered(order)
         told = Happening(at=time.time(), what=_WORDS[order], by=by, why=why)
         after = replace(after.told(told), at=told.at)
+        after = after.booked(case, self._agreements, told.at)
         data = docket.envelopes[case.id]
         if order != "restore" and after.envelope is None and data is not None:
             entry = codec.decode(data, self._config.secret)

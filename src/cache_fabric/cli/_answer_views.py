@@ -22,6 +22,10 @@ def show_explained(explained: EntryExplanation | LookupExplanation) -> None:
         add_row(table, name, value or "\u2013")
     console = Console()
     console.print(table)
+    story = new_table("when", "what", "who", "why", "execution")
+    for one in explained.history:
+        add_row(story, moment(_at(one.at)), one.what, one.by, first_line(one.why), one.execution_id)
+    console.print(story)
     console.print(_ELSEWHERE)
 
 
@@ -33,8 +37,9 @@ def _rows(entry: EntryExplanation) -> list[tuple[str, str]]:
         ("tags", ", ".join(entry.tags)),
         ("contexts", ", ".join(f"{path} behaviour {number}" for path, number in entry.contexts)),
         ("embedder", entry.embedder),
-        ("born", moment(_at(entry.created))),
-        ("age", f"{entry.age:,.0f} s"),
+        ("state", entry.state),
+        ("born", "" if entry.created is None else moment(_at(entry.created))),
+        ("age", "" if entry.age is None else f"{entry.age:,.0f} s"),
         ("expires", _expiry(entry)),
         ("latency", "" if entry.latency is None else f"{entry.latency:.3f} s"),
         ("tokens", "" if entry.tokens is None else f"{entry.tokens:,}"),
