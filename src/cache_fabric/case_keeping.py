@@ -65,10 +65,14 @@ class CaseKeeping:
     async def find(self, state: State, selector: Selector) -> list[CacheEntry]:
         """Return the quarantined or the pinned answers that are meant; raises `BackendError`."""
         await self._live.load()
+        if state == "pinned":
+            marks = self._live.verdicts.marks.values()
+            pinned = [codec.decode(m.pinned, self._secret) for m in marks if m.pinned is not None]
+            return list(filter(selector.matches, pinned))
         found = []
         for case in await self._marked():
-            is_wanted = case.standing(self._agreements) == state and case.envelope is not None
-            if is_wanted and (entry := self._entry(case)) is not None and selector.matches(entry):
+            entry = None if case.standing(self._agreements) == "pinned" else self._entry(case)
+            if entry is not None and selector.matches(entry):
                 found.append(entry)
         return found
 

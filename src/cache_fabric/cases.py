@@ -84,6 +84,7 @@ class Cases:
 
     async def find(self, entry_id: str) -> Case | None:
         """Return the case of an answer, ``None`` if nobody has said anything of it."""
+        await self._live.load()
         key = CASES + entry_id
         record = (await self._engine.store.demand(lambda: self._records.read([key])))[0]
         return None if record is None else self.read_one(record)

@@ -81,7 +81,7 @@ class AnswerMethods:
 
     async def get_entry(self, entry_id: str) -> CacheEntry | None:
         """Return a kept answer by its id, or ``None``."""
-        return await self._run(lambda life: life.engine.entry(entry_id))
+        return await self._run(lambda life: life.entry(entry_id))
 
     async def explain(
         self, of: str, *, texts: bool = False

@@ -56,6 +56,7 @@ class Invalidations:
         secret: bytes,
     ) -> None:
         self._engine = engine
+        self._live = live
         self._keeping = keeping
         self._records = records
         self._secret = secret
@@ -71,6 +72,7 @@ class Invalidations:
         if state not in STATES:
             raise ValidationError("state", f"expected one of {', '.join(STATES)}, got {state!r}")
         if state == "active":
+            await self._live.load()
             allows = self._engine.verdicts.allows
             found = [entry async for entry in self._matching(selector) if allows(entry)]
         else:

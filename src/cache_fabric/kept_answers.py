@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterable, Sequence
 from typing import Any
 
 from cache_fabric.capacity import Capacity
@@ -118,8 +118,13 @@ class KeptAnswers:
         if await self.store.demand(lambda: self._records.remove_if(ANSWERS + exact, data)):
             await self.unindex([exact])
 
-    async def put_back(self, entry: CacheEntry, data: bytes) -> str | None:
-        """Serve an answer again that was taken out, by its key and by its meaning.
+    async def put_back(self, entry: CacheEntry, data: bytes, leaving: Container[str]) -> str | None:
+        """Bring an answer back that was taken out, by its key and by its meaning.
+
+        Args:
+            entry: The answer.
+            data: Its bytes.
+            leaving: Ids of answers that make room, were they pinned before.
 
         Returns:
             Why it is not served, in words; ``None`` if it is.
@@ -127,9 +132,7 @@ class KeptAnswers:
         Raises:
             BackendError: The store failed; the index is filled as far as that is possible.
         """
-        current = (await self.store.demand(lambda: self.fetch([entry.exact])))[0]
-        newer = self.exact.read(current)
-        if newer is not None and newer.id != entry.id:
+        if await self._has_successor(entry, leaving):
             return "a newer answer to its question is served"
         ttl = None
         if entry.expires is not None:
@@ -141,6 +144,31 @@ class KeptAnswers:
         self.capacity.count_soon()
         await self.index(entry)
         return None
+
+    async def _has_successor(self, entry: CacheEntry, leaving: Container[str]) -> bool:
+        pin = self.verdicts.pin_of(entry.exact)
+        if pin is not None and pin != entry.id and pin not in leaving:
+            return True
+        data = self.queue.get(entry.exact)
+        if data is None:
+            key = ANSWERS + entry.exact
+            data = await self.store.demand(lambda: self._records.get(key))
+        newer = self.exact.read(data)
+        return newer is not None and newer.id != entry.id and not self.verdicts.is_barred(newer.id)
+
+    def index_soon(self, entry_id: str) -> None:
+        """Index an answer that another process brought back or pinned: it may not have been able.
+
+        A process that looks nothing up by meaning leaves it.
+        """
+        if self._semantic.is_open:
+            self._in_background(self._index_by_id(entry_id))
+
+    async def _index_by_id(self, entry_id: str) -> None:
+        data = (await self.fetch([entry_id.partition(".")[0]]))[0]
+        entry = self.exact.read(data)
+        if entry is not None and entry.id == entry_id:
+            await self.index(entry)
 
     async def index(self, entry: CacheEntry) -> None:
         """Let an answer be found by its meaning; fails open, for exact hits do without."""
@@ -190,7 +218,7 @@ class KeptAnswers:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._background.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            _log.warning("an answer was not deleted: %s", type(task.exception()).__name__)
+            _log.warning("an answer stays where it is: %s", type(task.exception()).__name__)
 
     def _dropped(self, item: PendingWrite, reason: str) -> None:
         self.give_up([item])

@@ -40,7 +40,7 @@ from cache_fabric.retention import Retention
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.similar import SimilarSearch
 from cache_fabric.stores.base import Durability, Store
-from cache_fabric.types import Ticket
+from cache_fabric.types import CacheEntry, Ticket
 from cache_fabric.verdicts import Verdicts
 
 __all__ = ["Life", "Parts"]
@@ -147,6 +147,11 @@ class Life:
     async def know_contexts(self) -> None:
         """Load the live view before a first lookup, so that its partition is the right one."""
         await self.contexts.live.load_quietly(self._config.exact_timeout)
+
+    async def entry(self, entry_id: str) -> CacheEntry | None:
+        """Return an answer that is kept, and that no verdict speaks against."""
+        await self.contexts.live.load()
+        return await self.engine.entry(entry_id)
 
     def settle(self, prepared: Prepared | Ticket | None) -> str | None:
         """Send an answer to the home loop, or give the lease up if it must not be kept."""

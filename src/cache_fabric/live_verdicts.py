@@ -85,6 +85,10 @@ class LiveVerdicts:
             return False
         return not self._pins or self.pin_of(entry.exact) in (None, entry.id)
 
+    def is_barred(self, entry_id: str) -> bool:
+        """Return whether an answer is quarantined."""
+        return entry_id in self._barred
+
     def pin_of(self, exact: str) -> str | None:
         """Return the id of the pinned answer to a question."""
         pins = self._pins.get(exact)

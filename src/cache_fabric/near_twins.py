@@ -7,7 +7,8 @@ Hart 1967): it is refused the answer to ``s`` if it is at least as near to ``q``
 be chosen, and none depends on the embedder's scale.
 
 An answer to another wording ``c`` of ``s`` is refused as well, if ``x`` is at least as near to
-``q`` as to ``c``, and ``c`` is nearer to ``s`` than to ``q``. An answer to ``q`` itself never is.
+``q`` as to ``c``, and ``c`` is nearer to ``s`` than to ``q``, and than ``q`` is to ``s``. An answer
+to ``q`` itself never is.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Twin:
         """Return whether a question is another wording of the one that was served."""
         if self.served is None or len(other) != len(self.served):
             return False
-        return float(self.served @ other) > float(self.asked @ other) + _SLACK
+        apart = max(float(self.asked @ other), float(self.asked @ self.served))
+        return float(self.served @ other) > apart + _SLACK
 
 
 class NearTwins:

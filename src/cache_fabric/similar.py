@@ -44,6 +44,7 @@ class SimilarSearch:
             raise ValidationError("query", "expected text")
         if limit < 1:
             raise ValidationError("limit", f"expected a whole number above 0, got {limit}")
+        await self._contexts.live.load()
         answers = await self._engine.search(query, limit)
         items = [_from_answer(c) for c in answers if c.entry.tenant in (None, tenant)]
         items += await self._near_contexts(query, tenant)

@@ -57,6 +57,7 @@ class Verdicts:
         self._config = config
         self._agreements = config.feedback_agreements
         self._emit = emit
+        self._acting: set[str] = set()
         live.listeners["judged"].append(lambda _, entry_id: self._hear(entry_id))
 
     async def vote(self, votes: Sequence[Vote]) -> list[Effect]:
@@ -112,8 +113,8 @@ class Verdicts:
             ]
             return docket.having(self._ordered(docket, case, "restore", by, why), *pins)
 
-        before, after, hindrance = await self._change([entry_id], step)
-        if after is before and not hindrance:
+        _, after, hindrance = await self._change([entry_id], step)
+        if not after.revision:
             return self._acted(Effect(entry_id=entry_id, action="none", reason="nothing to do"))
         return self._acted(Effect(entry_id=entry_id, action="restored", reason=hindrance or why))
 
@@ -172,40 +173,48 @@ class Verdicts:
         annotator: str | None = None,
     ) -> tuple[Docket, Docket, str]:
         """Commit a step and carry it out; the last is why an answer was not put back."""
-        before, after = await self.cases.change(ids, step, annotator)
-        changed = [case for case in after.cases.values() if case.number > 1]
-        for case in changed:
-            if case.standing(self._agreements) == "quarantined":
-                self._engine.kept.drop(case.id)
-        self._book(before, after)
-        hindrances = [await self._place(before, case) for case in changed]
+        hindrances: list[str] = []
+
+        async def whole(docket: Docket) -> Docket:
+            hindrances.clear()
+            return await self._with_answers_back(await step(docket), hindrances)
+
+        self._acting.update(ids)
+        try:
+            before, after = await self.cases.change(ids, whole, annotator)
+            for case in after.cases.values():
+                if case.standing(self._agreements) == "quarantined":
+                    self._engine.kept.drop(case.id)
+            self._book(before, after)
+            for case in after.cases.values():
+                await self._place(before.cases[case.id], case)
+        finally:
+            self._acting.difference_update(ids)
         if after.revision:
             await self.keeping.tidy(ids[0])
-        return before, after, next(filter(None, hindrances), "")
+        return before, after, "; ".join(hindrances)
 
-    async def _place(self, before: Docket, case: Case) -> str:
-        """Bring an answer to where its standing wants it; returns what hindered that."""
+    async def _with_answers_back(self, docket: Docket, hindrances: list[str]) -> Docket:
+        """Put back what is to be served again, before the commit that lets it be served."""
+        states = {case.id: case.standing(self._agreements) for case in docket.cases.values()}
+        leaving = [entry_id for entry_id, state in states.items() if state != "pinned"]
+        for case in list(docket.cases.values()):
+            if states[case.id] == "active" and case.envelope is not None:
+                entry = codec.decode(case.envelope, self._config.secret)
+                hindrance = await self._engine.kept.put_back(entry, case.envelope, leaving)
+                hindrances += [] if hindrance is None else [hindrance]
+                docket = docket.having(replace(case, envelope=None))
+        return docket
+
+    async def _place(self, was: Case, case: Case) -> None:
+        """Bring an answer to where its standing wants it, or look whether it is there."""
         kept, state = self._engine.kept, case.standing(self._agreements)
         if state == "quarantined":
             await kept.take_out(case.id)
         elif state == "pinned" and case.envelope is not None:
-            if before.cases[case.id].standing(self._agreements) != "pinned":
+            if was.standing(self._agreements) != "pinned":
                 await kept.take_out(case.id)
             await kept.index(codec.decode(case.envelope, self._config.secret))
-        elif state == "active" and case.envelope is not None:
-            entry = codec.decode(case.envelope, self._config.secret)
-            hindrance = await kept.put_back(entry, case.envelope)
-            await self.cases.change([case.id], self._put_back(case.id))
-            return hindrance or ""
-        return ""
-
-    def _put_back(self, entry_id: str) -> Callable[[Docket], Awaitable[Docket]]:
-        async def step(docket: Docket) -> Docket:
-            case = docket.cases[entry_id]
-            is_active = case.standing(self._agreements) == "active"
-            return docket.having(replace(case, envelope=None)) if is_active else docket
-
-        return step
 
     def _ordered(self, docket: Docket, case: Case, order: Order, by: str, why: str) -> Case:
         after = case.ordered(order)
@@ -261,9 +270,12 @@ class Verdicts:
         return effect
 
     def _hear(self, entry_id: str) -> None:
-        mark = self._engine.verdicts.marks.get(entry_id)
+        """Follow what another process did to an answer."""
+        kept, mark = self._engine.kept, self._engine.verdicts.marks.get(entry_id)
         if mark is not None:
-            self._engine.kept.drop(entry_id)
+            kept.drop(entry_id)
+        if entry_id not in self._acting and (mark is None or mark.pinned is not None):
+            kept.index_soon(entry_id)
 
 
 _WORDS: dict[Order, str] = {"retire": "quarantined", "restore": "restored", "pin": "pinned"}

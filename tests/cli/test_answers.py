@@ -64,11 +64,43 @@ def test_show_prints_the_text_and_everything_as_json(answers: Run) -> None:
     assert shown(answers, "show", entry["id"])["payload"] == "In Bern."
 
 
-def test_retire_takes_one_back_and_then_knows_it_no_more(answers: Run) -> None:
+def test_retire_and_restore_are_each_others_undoing(answers: Run) -> None:
     entry = shown(answers, "ls", "--tenant", "acme")[0]
-    assert answers("retire", entry["id"]).stdout == "1 answer taken back\n"
-    for command in ("retire", "show"):
-        gone = answers(command, entry["id"])
+    retired = answers("retire", entry["id"], "--why", "old\x1b[2J hours", "--by", "olga")
+    assert retired.stdout == f"{entry['id']} quarantined: old\\x1b[2J hours\n"
+    assert answers("show", entry["id"]).exit_code == 1
+    assert len(shown(answers, "ls")) == 2
+    assert [a["id"] for a in shown(answers, "ls", "--state", "quarantined")] == [entry["id"]]
+    done = shown(answers, "restore", entry["id"], "--why", "new hours", "--by", "otto")
+    assert done == {"entry_id": entry["id"], "action": "restored", "reason": "new hours"}
+    assert shown(answers, "ls", "--tenant", "acme") == [entry]
+    told = shown(answers, "explain", entry["id"])
+    assert told["state"] == "active"
+    assert [(one["what"], one["by"]) for one in told["history"]][1:] == [
+        ("quarantined", "olga"),
+        ("restored", "otto"),
+    ]
+    assert "new hours" in answers("explain", entry["id"]).stdout
+
+
+def test_pin_serves_an_answer_or_other_words_for_ever(answers: Run) -> None:
+    entry = shown(answers, "ls", "--tag", "shop")[1]
+    assert shown(answers, "pin", entry["id"])["action"] == "pinned"
+    assert shown(answers, "ls", "--state", "pinned")[0]["expires"] is None
+    pinned = shown(answers, "pin", entry["id"], "--answer", "From ten.", "--by", "olga")
+    assert [a["text"] for a in shown(answers, "ls", "--state", "pinned")] == ["From ten."]
+    assert answers("show", pinned["entry_id"]).stdout.strip() == "From ten."
+
+
+def test_purge_deletes_one_for_good(answers: Run) -> None:
+    entry = shown(answers, "ls", "--tenant", "acme")[0]
+    assert answers("purge", "--entry", entry["id"]).stdout == "1 answer deleted\n"
+    for words in (
+        ("retire", entry["id"]),
+        ("show", entry["id"]),
+        ("purge", "--entry", entry["id"]),
+    ):
+        gone = answers(*words)
         assert gone.exit_code == 1
         assert "no answer" in gone.stderr
     assert len(shown(answers, "ls")) == 2
@@ -76,9 +108,7 @@ def test_retire_takes_one_back_and_then_knows_it_no_more(answers: Run) -> None:
 
 def test_purge_counts_first_and_then_deletes(answers: Run) -> None:
     assert shown(answers, "purge", "--tag", "shop", "--dry-run")["count"] == 2
-    assert answers("purge", "--tag", "shop", "--dry-run").stdout == (
-        "2 answers would be taken back\n"
-    )
+    assert answers("purge", "--tag", "shop", "--dry-run").stdout == ("2 answers would be deleted\n")
     assert shown(answers, "purge", "--tag", "shop")["count"] == 2
     assert [a["question"] for a in shown(answers, "ls")] == ["Hello?"]
 

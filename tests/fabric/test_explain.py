@@ -173,6 +173,7 @@ async def test_an_answer_tells_where_it_is_from_and_whom_it_served(
     assert isinstance(found, EntryExplanation)
     assert (found.model, found.tenant, found.tags) == ("gpt-4o-mini", "acme", ("shop",))
     assert found.expires is not None
+    assert found.created is not None
     assert 0 < found.expires - found.created <= 3600
     assert not found.expired
     assert isinstance(hit, Hit)

@@ -204,7 +204,7 @@ async def test_what_is_not_kept_cannot_be_pinned(fabric: CacheFabric, ask: Ask) 
 
 
 def message(**fields: Any) -> dict[str, Any]:
-    known = {
+    known: dict[str, Any] = {
         "type": "ai",
         "content": "old",
         "name": None,
@@ -233,7 +233,10 @@ def right(payload: Any) -> Any:
 
 @pytest.mark.parametrize(
     "content",
-    ["old", [{"type": "reasoning", "reasoning": "old"}, {"type": "text", "text": "old", "id": "1"}]],
+    [
+        "old",
+        [{"type": "reasoning", "reasoning": "old"}, {"type": "text", "text": "old", "id": "1"}],
+    ],
 )
 def test_a_message_takes_the_text_and_keeps_nothing_of_the_old_one(content: Any) -> None:
     said = right(generation(content=content))

@@ -7,8 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from cache_fabric import CacheFabric, CacheRequest, FabricConfig, Threshold, Usage
-from cache_fabric import create_cache_fabric
+from cache_fabric import (
+    CacheFabric,
+    CacheRequest,
+    FabricConfig,
+    Threshold,
+    Usage,
+    create_cache_fabric,
+)
 from cache_fabric.instrumentation.events import Event, ReversalEvent
 from voting import a_vote, answered, cast, hit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -121,6 +122,6 @@ async def test_annotators_have_no_names_in_their_accounts(fabric: CacheFabric, a
         ({"feedback_agreements": True}, "feedback_agreements: expected a whole number above 0"),
     ],
 )
-def test_a_wrong_limit_is_named(given: dict, named: str) -> None:
+def test_a_wrong_limit_is_named(given: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         FabricConfig(**given)

@@ -1,4 +1,4 @@
-"""``cache-fabric answers``: list, show and take back kept answers.
+"""``cache-fabric answers``: list, explain, take back, bring back and pin kept answers.
 
 Works beside running applications: the store is changed, they hear of it through the change log,
 and a vector that is left in an index is removed when it is found.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -19,16 +20,29 @@ from cache_fabric.cli._context_views import add_row, first_line, moment, new_tab
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
 from cache_fabric.records import Invalidation
 from cache_fabric.types import CacheEntry
+from cache_fabric.votes import Effect
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List, show and take back kept answers.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, explain, take back, bring back and pin kept answers.", no_args_is_help=True
+)
 
 EntryId = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
 Context = Annotated[str | None, typer.Option(help="Given under any version of this context.")]
 Tenant = Annotated[str | None, typer.Option(help="Of this tenant.")]
 Tag = Annotated[str | None, typer.Option(help="With this tag.")]
 Model = Annotated[str | None, typer.Option(help="Of this model.")]
+By = Annotated[str | None, typer.Option(help="Who; kept with the answer.")]
+Why = Annotated[str, typer.Option(help="Why; kept with the answer.")]
+
+
+class Standing(StrEnum):
+    """What verdicts have made of an answer."""
+
+    ACTIVE = "active"
+    QUARANTINED = "quarantined"
+    PINNED = "pinned"
 
 
 @app.command()
@@ -37,6 +51,7 @@ def ls(
     tenant: Tenant = None,
     tag: Tag = None,
     model: Model = None,
+    state: Annotated[Standing, typer.Option(help="Of this state.")] = Standing.ACTIVE,
     limit: Annotated[int, typer.Option(help="Most answers that are shown.")] = 100,
     fabric: FabricOption = None,
     json: JsonOption = False,
@@ -44,7 +59,12 @@ def ls(
     """List kept answers, newest first."""
     with opened_contexts(fabric) as opened:
         entries = opened.list_answers(
-            context=context, tenant=tenant, tag=tag, model=model, limit=limit
+            context=context,
+            tenant=tenant,
+            tag=tag,
+            model=model,
+            state=state.value,
+            limit=limit,
         )
     if json:
         print_json([_plain(entry) for entry in entries])
@@ -84,7 +104,7 @@ def explain(
     fabric: FabricOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Tell where an answer came from and how long it may be served.
+    """Tell where an answer came from, what happened to it, and how long it may be served.
 
     Lookups are explained by the process that made them, with fabric.explain(lookup_id).
     """
@@ -97,17 +117,53 @@ def explain(
 
 
 @app.command()
-def retire(entry_id: EntryId, fabric: FabricOption = None, json: JsonOption = False) -> None:
-    """Take one answer back, in every process."""
+def retire(
+    entry_id: EntryId,
+    why: Why = "",
+    by: By = None,
+    fabric: FabricOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Quarantine one answer, in every process; restore brings it back."""
     with opened_contexts(fabric) as opened:
-        done = opened.invalidate(entry=entry_id)
-    if not done.count:
-        fail(f"no answer {entry_id!r}")
-    _report(done, as_json=json)
+        effect = opened.retire_answer(entry_id, by=by, why=why)
+    _tell(effect, as_json=json)
+
+
+@app.command()
+def restore(
+    entry_id: EntryId,
+    why: Why = "",
+    by: By = None,
+    fabric: FabricOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Serve an answer again that is quarantined; make a pinned one an ordinary one."""
+    with opened_contexts(fabric) as opened:
+        effect = opened.restore_answer(entry_id, by=by, why=why)
+    _tell(effect, as_json=json)
+
+
+@app.command()
+def pin(
+    entry_id: EntryId,
+    answer: Annotated[
+        str | None, typer.Option(help="Serve these words in its place.", show_default=False)
+    ] = None,
+    why: Why = "",
+    by: By = None,
+    fabric: FabricOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Serve an answer for ever: it neither expires nor is evicted nor answered anew."""
+    with opened_contexts(fabric) as opened:
+        effect = opened.pin_answer(entry_id, answer=answer, by=by, why=why)
+    _tell(effect, as_json=json)
 
 
 @app.command()
 def purge(
+    entry: Annotated[str | None, typer.Option(help="The one with this id.")] = None,
     context: Context = None,
     tenant: Tenant = None,
     tag: Tag = None,
@@ -116,11 +172,13 @@ def purge(
     fabric: FabricOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Take back the answers that fit all that is named, in every process."""
+    """Delete the answers that fit all that is named, for good and in every process."""
     with opened_contexts(fabric) as opened:
         done = opened.invalidate(
-            context=context, tenant=tenant, tag=tag, model=model, dry_run=dry_run
+            entry=entry, context=context, tenant=tenant, tag=tag, model=model, dry_run=dry_run
         )
+    if entry is not None and not done.count:
+        fail(f"no answer {entry!r}")
     _report(done, as_json=json)
 
 
@@ -129,7 +187,15 @@ def _report(done: Invalidation, *, as_json: bool) -> None:
         print_json({"count": done.count, "dry_run": done.dry_run, "revision": done.revision})
         return
     answers = "1 answer" if done.count == 1 else f"{done.count:,} answers"
-    typer.echo(f"{answers} would be taken back" if done.dry_run else f"{answers} taken back")
+    typer.echo(f"{answers} would be deleted" if done.dry_run else f"{answers} deleted")
+
+
+def _tell(effect: Effect, *, as_json: bool) -> None:
+    if as_json:
+        print_json(dataclasses.asdict(effect))
+        return
+    reason = f": {first_line(effect.reason)}" if effect.reason else ""
+    typer.echo(f"{effect.entry_id} {effect.action}{reason}")
 
 
 def _plain(entry: CacheEntry) -> dict[str, Any]:
