@@ -157,6 +157,9 @@ class Ballot:
         if self.entry is None:
             self._unfit = "the answer is gone, and with it the form of one"
             return None
+        if self._engine.verdicts.is_full:
+            self._unfit = "too many answers are pinned already"
+            return None
         by_meaning = served.tier == "semantic"
         if by_meaning and served.exact is None:
             self._unfit = "the run does not say what was asked"
@@ -200,7 +203,8 @@ class Ballot:
         vote = self.vote
         cast, earlier = after.vote(vote.feedback_id), case.vote(vote.feedback_id)
         if cast != earlier and (cast is None or earlier is None or cast.number != earlier.number):
-            what = "taken back" if cast is None else f"found {cast.verdict or 'correctable'}"
+            said = "corrected" if vote.verdict is None else f"found {vote.verdict}"
+            what = "taken back" if cast is None else said
             after = after.told(self._happening(what, vote.why))
         before, state = case.standing(self._agreements), after.standing(self._agreements)
         if state != before:

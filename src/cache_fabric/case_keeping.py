@@ -29,7 +29,8 @@ from cache_fabric.verdict_rules import Case, Happening, State
 __all__ = ["CaseKeeping"]
 
 _MOST_QUARANTINED = 5_000
-_MOST_OF_A_SHARD = 400  # of 256
+_SHARD_DIGITS = 2
+_MOST_OF_A_SHARD = 400
 _SHARDS = "0123456789abcdef"
 _SWEEP = 64  # changes between two looks at a shard
 _BATCH = 100
@@ -130,7 +131,7 @@ class CaseKeeping:
                 step = self._dropping(oldest, "dropped: newer ones are kept", closed=True)
                 await self._cases.change([oldest], step)
             if self._changes % _SWEEP == 0:
-                await self._sweep(entry_id[:2])
+                await self._sweep(entry_id[:_SHARD_DIGITS])
 
     async def _sweep(self, shard: str) -> None:
         cases = await self._shard(CASES + shard)

@@ -60,7 +60,8 @@ class VerdictMethods:
 
         Raises:
             NotFound: The answer is not kept any more.
-            ValidationError: Its form cannot take a text alone (a call of a tool).
+            ValidationError: Its form cannot take a text alone (a call of a tool), or 5,000 answers
+                or 64 MiB of them are pinned already.
             BackendError: The store failed.
         """
         return await self._run(

@@ -24,6 +24,8 @@ from cache_fabric.verdict_rules import Negative
 __all__ = ["MARKS", "LiveVerdicts", "Mark"]
 
 MARKS = "k/"
+_MOST_PINNED = 5_000
+_MOST_PINNED_BYTES = 64 * 1024 * 1024
 if TYPE_CHECKING:
     from cache_fabric.near_twins import Near, Vector
 
@@ -100,6 +102,12 @@ class LiveVerdicts:
             return []
         places = (self._twins.get(place) for place in (partition, *keys))
         return [one for twins in places if twins for one in twins.near(vector, least)]
+
+    @property
+    def is_full(self) -> bool:
+        """True when no more answers may be pinned: every process holds all of them."""
+        sizes = [len(data) for data in self.pinned.values()]
+        return len(sizes) >= _MOST_PINNED or sum(sizes) >= _MOST_PINNED_BYTES
 
     def bar(self, entry_id: str) -> None:
         """Refuse an answer from now on; its mark is on its way."""

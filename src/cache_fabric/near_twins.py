@@ -4,7 +4,10 @@ Somebody asked ``q``, was served the answer to ``s`` because the two are near, a
 wrong. Then ``q`` is an example of what ``s`` must not answer, as ``s`` is one of what it may. A
 question ``x`` goes with the nearer of the two, which is the rule of the nearest neighbor (Cover and
 Hart 1967): it is refused the answer to ``s`` if it is at least as near to ``q``. No number has to
-be chosen, and none depends on the embedder's scale.
+be chosen, and none depends on the embedder's scale. Measured on the open streams (bundled embedder,
+250 wrong hits each): of the near questions with the answer of ``q`` 73 % (qqp), 76 % (dbqa) and
+64 % (assistant) are refused, of those with the answer of ``s`` 4, 2 and 4 %. A fixed similarity of
+0.85 to ``q`` refuses 65, 76 and 60 % of the first, and 5, 27 and 16 % of the second.
 
 An answer to another wording ``c`` of ``s`` is refused as well, if ``x`` is at least as near to
 ``q`` as to ``c``, and ``c`` is nearer to ``s`` than to ``q``, and than ``q`` is to ``s``. An answer

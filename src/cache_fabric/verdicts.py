@@ -24,6 +24,7 @@ from cache_fabric.instrumentation.events import Event, ReversalEvent, VerdictEve
 from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.policy.base import Asked
 from cache_fabric.stores.base import Store
+from cache_fabric.subject import Subject
 from cache_fabric.types import Candidate
 from cache_fabric.verdict_rules import Case, Happening, Order
 from cache_fabric.votes import Effect, Vote
@@ -126,7 +127,8 @@ class Verdicts:
 
         Raises:
             NotFound: The answer is not there any more.
-            ValidationError: The form of the answer cannot take a text.
+            ValidationError: The form of the answer cannot take a text, or 5,000 answers or 64 MiB
+                of them are pinned already.
             BackendError: The store failed.
         """
         pinned = entry_id
@@ -140,6 +142,8 @@ class Verdicts:
                 raise NotFound(f"no answer {entry_id!r}: it is not kept any more")
             if docket.cases[pinned].standing(self._agreements) == "pinned":
                 return docket
+            if self._engine.verdicts.is_full:
+                raise ValidationError("pin", "too many answers are pinned, restore some first")
             if answer is None:
                 return docket.having(self._ordered(docket, case, "pin", by, why))
             entry, now = codec.decode(data, self._config.secret), time.time()
@@ -152,6 +156,10 @@ class Verdicts:
 
         await self._change([entry_id, pinned], step)
         return self._acted(Effect(entry_id=pinned, action="pinned", reason=why))
+
+    async def erase(self, subject: Subject) -> int:
+        """Delete what cases hold of a subject; see `CaseKeeping.erase`."""
+        return await self.keeping.erase(subject)
 
     async def _vote(self, vote: Vote) -> list[Effect]:
         ballot = Ballot(vote, self._engine, self._kept, self._config)
