@@ -93,7 +93,7 @@ class ExecutionFiles:
 
     async def _take(self, batch: Sequence[bytes | str], before: int) -> None:
         bodies: list[Body] = []
-        feedback: list[Feedback] = msgspec.field(default_factory=list)
+        feedback: list[Feedback] = []
         fault: ValidationError | None = None
         for number, text in enumerate(batch, before + 1):
             try:

@@ -24,7 +24,7 @@ from cache_fabric.errors import BackendUnavailable, FabricClosedError, Validatio
 __all__ = ["ExecutionQueue", "Keep"]
 
 _PAUSE = 0.05
-_BATCH = 256
+_BATCH = 100  # so many take a Redis some 15 ms
 _BATCH_BYTES = 1024 * 1024
 
 Keep = Callable[[Sequence[bytes], bool], Awaitable[Sequence[Exception | None]]]

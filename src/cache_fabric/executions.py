@@ -192,7 +192,7 @@ class Executions:
         return await self._store.demand(lambda: self._kept.delete_events(query))
 
     async def erase(self, subject: Subject) -> int:
-        """Delete a subject's runs and steps, their questions and feedback; returns how many.
+        """Delete a subject's runs with all that hangs on them; returns how many there were.
 
         Raises as `delete` does; what was erased until then stays so.
         """

@@ -202,7 +202,7 @@ class CacheFabric(
 
     async def inspect(self) -> Inspection:
         """Return what is kept, and the figures of this process and all that closed before."""
-        return await self._run(lambda life: life.ledger.inspect(self._metrics.totals()))
+        return await self._run(lambda life: life.inspect(self._metrics.totals))
 
     async def open(self) -> Self:
         """Open every backend now; raises what stands in the way, with what to do about it."""

@@ -29,7 +29,7 @@ from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.invalidation import Invalidations
 from cache_fabric.judged_log import JudgedLog
 from cache_fabric.kept_values import KeptValues
-from cache_fabric.ledger import Ledger
+from cache_fabric.ledger import Inspection, Ledger
 from cache_fabric.policy.base import Policy
 from cache_fabric.policy.verified import Verified
 from cache_fabric.portal import Portal
@@ -195,6 +195,11 @@ class Life:
         """Write runs to a file, also those that were handed in just now."""
         await self.tracked.flush()
         return await self.execution_files.write(place, Sought(**filters), progress)
+
+    async def inspect(self, totals: Callable[[], Totals]) -> Inspection:
+        """Count what is kept, with the runs that were handed in just now."""
+        await self.tracked.flush()
+        return await self.ledger.inspect(totals())
 
     async def reindex(self, progress: Progress | None) -> Reindexed:
         """Make the index anew from the store: answers, then the questions of executions."""
