@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from cache_fabric.cli import answers, bench, contexts, demo, doctor, reindex, serve, stats, tune
+from cache_fabric.cli import (
+    answers,
+    bench,
+    contexts,
+    demo,
+    doctor,
+    executions,
+    reindex,
+    serve,
+    stats,
+    tune,
+)
 
 __all__ = ["main"]
 
@@ -24,6 +35,7 @@ app.command()(serve.serve)
 app.add_typer(bench.app, name="bench")
 app.add_typer(answers.app, name="answers")
 app.add_typer(contexts.app, name="contexts")
+app.add_typer(executions.app, name="executions")
 
 
 def main() -> None:
