@@ -12,12 +12,8 @@ hash and no secret, so they can be read into any fabric.
 from __future__ import annotations
 
 import asyncio
-import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
-from typing import IO, Any, TypeAlias
 
 import msgspec
 
@@ -26,17 +22,14 @@ from cache_fabric.execution_draft import checked, checked_names
 from cache_fabric.execution_form import Body
 from cache_fabric.execution_terms import Sought
 from cache_fabric.executions import Executions
+from cache_fabric.line_files import Place, Progress, count_lines, opened, write_lines
 from cache_fabric.records import Feedback
 from cache_fabric.validation import check_json
 
-__all__ = ["ExecutionFiles", "Place", "Progress"]
+__all__ = ["ExecutionFiles"]
 
 _FORMAT = "cache-fabric/execution/1"
 _LINES = 100  # read at once
-Place: TypeAlias = str | Path | IO[Any]
-"""A path, or an open file of text or bytes, which stays open."""
-Progress: TypeAlias = Callable[[int, int], object]
-"""Is told how many runs are done, of how many; of a stream nobody knows how many come."""
 
 
 class _Line(Body, kw_only=True, omit_defaults=True):
@@ -61,11 +54,11 @@ class ExecutionFiles:
         """
         total = await self._executions.count(sought.query())
         done = 0
-        with _opened(place, "wb") as file:
+        with opened(place, "wb") as file:
             async for bodies in self._executions.pages(sought):
                 feedback = await self._executions.feedback_among(bodies)
                 lines = [_line_of(body, feedback.get(body.execution_id, ())) for body in bodies]
-                await asyncio.to_thread(_write, file, lines)
+                await asyncio.to_thread(write_lines, file, lines)
                 done += len(bodies)
                 if progress is not None:
                     progress(done, max(total, done))
@@ -81,9 +74,9 @@ class ExecutionFiles:
             BackendError: The store failed; what was kept until then stays, and the file can be
                 read again.
         """
-        total = await asyncio.to_thread(_count, place)
+        total = await asyncio.to_thread(count_lines, place)
         done = 0
-        with _opened(place, "rb") as file:
+        with opened(place, "rb") as file:
             while batch := await asyncio.to_thread(list, islice(file, _LINES)):
                 await self._take(batch, done)
                 done += len(batch)
@@ -129,25 +122,3 @@ def _read(text: bytes | str) -> tuple[Body, list[Feedback]]:
     checked(checked_names(fields))
     check_json([step for _, step in line.steps], "steps")
     return Body(**{**fields, "asked": None}), line.feedback
-
-
-@contextmanager
-def _opened(place: Place, mode: str) -> Iterator[IO[Any]]:
-    if isinstance(place, str | Path):
-        with Path(place).open(mode) as file:
-            yield file
-    else:
-        yield place
-
-
-def _write(file: IO[Any], lines: Sequence[bytes]) -> None:
-    whole: Any = b"".join(lines)
-    takes_text: object = file
-    file.write(whole.decode() if isinstance(takes_text, io.TextIOBase) else whole)
-
-
-def _count(place: Place) -> int:
-    if not isinstance(place, str | Path):
-        return 0
-    with Path(place).open("rb") as file:
-        return sum(1 for _ in file)

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from cache_fabric.errors import FabricClosedError, ValidationError
 from cache_fabric.execution_draft import checked, checked_names, draft, with_answers
-from cache_fabric.execution_files import Place, Progress
 from cache_fabric.execution_form import Body, execution_of
 from cache_fabric.execution_terms import Sought
 from cache_fabric.life import Life
+from cache_fabric.line_files import Place, Progress
 from cache_fabric.open_execution import OpenExecution, started
 from cache_fabric.records import ContextEntry, Execution, Page
 from cache_fabric.types import LookupResult

@@ -17,7 +17,7 @@ from cache_fabric.decisions import Decisions
 from cache_fabric.embedders.base import Embedder
 from cache_fabric.engine import Engine
 from cache_fabric.errors import CacheFabricError, ValidationError
-from cache_fabric.execution_files import ExecutionFiles, Place
+from cache_fabric.execution_files import ExecutionFiles
 from cache_fabric.execution_questions import ExecutionQuestions
 from cache_fabric.execution_queue import ExecutionQueue
 from cache_fabric.execution_terms import Sought
@@ -30,6 +30,7 @@ from cache_fabric.invalidation import Invalidations
 from cache_fabric.judged_log import JudgedLog
 from cache_fabric.kept_values import KeptValues
 from cache_fabric.ledger import Inspection, Ledger
+from cache_fabric.line_files import Place
 from cache_fabric.policy.base import Policy
 from cache_fabric.policy.verified import Verified
 from cache_fabric.portal import Portal

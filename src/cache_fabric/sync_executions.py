@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from cache_fabric.execution_files import Place, Progress
+from cache_fabric.line_files import Place, Progress
 from cache_fabric.open_execution import OpenExecution
 from cache_fabric.records import ContextEntry, Execution, Page
 from cache_fabric.sync_view import SyncView
