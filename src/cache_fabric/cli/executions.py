@@ -21,8 +21,8 @@ from cache_fabric.cli._execution_options import (
 )
 from cache_fabric.cli._execution_views import follow, plain, show_execution, show_executions
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
-from cache_fabric.execution_files import Place
-from cache_fabric.execution_files import Progress as Told
+from cache_fabric.line_files import Place
+from cache_fabric.line_files import Progress as Told
 from cache_fabric.records import Execution, Page
 
 __all__ = ["app"]
