@@ -6,25 +6,24 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 
-from cache_fabric import codec
 from cache_fabric.config import FabricConfig
-from cache_fabric.errors import BackendTimeout, NotFound, ValidationError
+from cache_fabric.errors import BackendTimeout, ValidationError
 from cache_fabric.execution_documents import EXECUTIONS, ExecutionDocuments
 from cache_fabric.execution_draft import checked
 from cache_fabric.execution_form import Body, Event, asked_hash, execution_of
 from cache_fabric.execution_questions import ExecutionQuestions
 from cache_fabric.execution_terms import Sought, question_of
+from cache_fabric.feedback_form import marks
+from cache_fabric.kept_feedback import KeptFeedback
 from cache_fabric.part import Part
 from cache_fabric.records import Execution, Feedback, Page
-from cache_fabric.scopes import SEPARATOR
-from cache_fabric.stores.documents import Document, Documents, Query, Term
+from cache_fabric.stores.documents import Documents, Query, Term
 from cache_fabric.subject import Subject
-from cache_fabric.validation import check_id, check_json
+from cache_fabric.validation import check_id
 
 __all__ = ["JUDGED", "Executions", "Run"]
 
@@ -33,6 +32,8 @@ JUDGED: tuple[Term, ...] = (("feedback", "good"), ("feedback", "bad"), ("feedbac
 
 _PATIENCE = 10.0  # seconds for work that nobody waits for
 _PAGE = 500
+_MOST_FEEDBACK = 500  # that a run is read with
+_MOST_MARKED = 50  # feedbacks that the marks of a run are made of
 _NEAR = 64  # questions that a search by meaning looks at
 T = TypeVar("T")
 Run = tuple[str, Body | None]
@@ -46,6 +47,7 @@ class Executions:
         store: The store behind its part.
         documents: Of that store.
         questions: Finds runs by meaning.
+        feedback: What was said of them.
         config: The secret.
     """
 
@@ -54,12 +56,14 @@ class Executions:
         store: Part,
         documents: Documents,
         questions: ExecutionQuestions,
+        feedback: KeptFeedback,
         config: FabricConfig,
     ) -> None:
         self._store = store
         self._documents = documents
         self._kept = ExecutionDocuments(documents, config.secret)
         self._questions = questions
+        self._feedback = feedback
         self._secret = config.secret
 
     async def keep(self, drafts: Sequence[bytes], is_waited: bool) -> list[Exception | None]:
@@ -92,11 +96,17 @@ class Executions:
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return a run with its feedback, or ``None``; raises `CodecError` if it is unreadable."""
+        execution = await self.read(execution_id)
+        if execution is None:
+            return None
+        newest = await self._feedback.newest(execution_id, _MOST_FEEDBACK)
+        return replace(execution, feedback=tuple(reversed(newest)))
+
+    async def read(self, execution_id: str) -> Execution | None:
+        """As `get`, without the feedback."""
         check_id(execution_id, "execution_id")
         body = await self._store.demand(lambda: self._kept.get(execution_id))
-        if body is None:
-            return None
-        return replace(execution_of(body), feedback=tuple(await self._feedback(execution_id)))
+        return None if body is None else execution_of(body)
 
     async def search(self, sought: Sought, limit: int, cursor: str | None) -> Page[Execution]:
         """Return a page of the newest runs that match, without their feedback."""
@@ -146,13 +156,27 @@ class Executions:
         """Return how many runs match."""
         return await self._store.demand(lambda: self._kept.count(query))
 
-    async def mark(
-        self, execution_id: str, terms: frozenset[Term], numbers: Mapping[str, float]
-    ) -> bool:
-        """Replace what feedback has a run found by; returns False if there is no such run."""
-        return await self._store.demand(
-            lambda: self._documents.mark(EXECUTIONS, execution_id, terms=terms, numbers=numbers)
-        )
+    async def mark(self, execution_id: str) -> None:
+        """Have a run found by what its newest feedbacks come to.
+
+        Of several processes that mark it at once, the last has seen what all of them kept.
+        """
+        marked: list[bytes] | None = None
+        while marked != (values := await self._feedback.values(execution_id, _MOST_MARKED)):
+            terms, numbers = marks(self._feedback.read(values))
+            await self._mark(execution_id, terms, numbers)
+            marked = values
+
+    async def put_feedback(self, feedback: Sequence[Feedback]) -> None:
+        """Keep what was read from a file, and mark its runs; it acts on no answer."""
+        await self._feedback.put(feedback)
+        for execution_id in dict.fromkeys(one.execution_id for one in feedback):
+            await self.mark(execution_id)
+
+    async def feedback_among(self, bodies: Sequence[Body]) -> dict[str, list[Feedback]]:
+        """Return all feedback of those runs that have some, by id, oldest first."""
+        judged = await self.judged_among([(body.execution_id, body) for body in bodies])
+        return {one: (await self._feedback.newest(one))[::-1] for one in sorted(judged)}
 
     async def judged_among(self, runs: Sequence[Run]) -> set[str]:
         """Return the ids of those runs of a page that have feedback."""
@@ -217,6 +241,13 @@ class Executions:
             if self._questions.is_full:
                 return
 
+    async def _mark(
+        self, execution_id: str, terms: frozenset[Term], numbers: Mapping[str, float]
+    ) -> None:
+        await self._store.demand(
+            lambda: self._documents.mark(EXECUTIONS, execution_id, terms=terms, numbers=numbers)
+        )
+
     def _index(self, bodies: Iterable[Body]) -> None:
         for body in bodies:
             question, asked = question_of(body.state), asked_hash(body, self._secret)
@@ -242,49 +273,6 @@ class Executions:
             if isinstance(error, BackendTimeout):
                 raise
             raise BackendTimeout("store", "track", f"not done in {_PATIENCE:g} s") from error
-
-    # --- feedback, until it has a file of its own
-
-    async def record_feedback(self, execution_id: str, feedback: Mapping[str, Any]) -> Feedback:
-        """Keep a feedback; raises `NotFound` if nothing is known of the run."""
-        check_id(execution_id, "execution_id")
-        if not isinstance(feedback, Mapping):
-            raise ValidationError("feedback", f"expected a mapping, got {type(feedback).__name__}")
-        data = check_json(dict(feedback), "feedback")
-        if await self.get(execution_id) is None:
-            raise NotFound(f"no execution {execution_id!r}: track_execution it first")
-        kept = Feedback(execution_id=execution_id, data=data, timestamp=datetime.now(UTC))
-        await self.put_feedback([kept])
-        return kept
-
-    async def put_feedback(self, feedback: Sequence[Feedback]) -> None:
-        """Keep feedback and mark its runs; the same once more changes nothing."""
-        documents = [
-            Document(
-                key=f"{one.execution_id}{SEPARATOR}{one.timestamp.isoformat()}",
-                value=codec.pack(one, self._secret),
-                at=one.timestamp.timestamp(),
-                terms=frozenset({("execution", one.execution_id)}),
-            )
-            for one in feedback
-        ]
-        if documents:
-            await self._store.demand(lambda: self._documents.put("f", documents))
-        for one in feedback:
-            await self.mark(one.execution_id, frozenset({("feedback", "none")}), {})
-
-    async def feedback_among(self, bodies: Sequence[Body]) -> dict[str, list[Feedback]]:
-        """Return the feedback of those runs that have some, by id."""
-        judged = await self.judged_among([(body.execution_id, body) for body in bodies])
-        return {one: await self._feedback(one) for one in sorted(judged)}
-
-    async def _feedback(self, execution_id: str) -> list[Feedback]:
-        query = Query(terms=frozenset({("execution", execution_id)}))
-        found = await self._store.demand(lambda: self._documents.find("f", query, limit=_PAGE))
-        bodies = [codec.unpack(data, self._secret) for _, data in found.items]
-        return sorted(
-            (msgspec.convert(body, Feedback) for body in bodies), key=lambda f: f.timestamp
-        )
 
 
 def _check_limit(limit: Any) -> None:

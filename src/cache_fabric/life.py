@@ -23,11 +23,13 @@ from cache_fabric.execution_queue import ExecutionQueue
 from cache_fabric.execution_terms import Sought
 from cache_fabric.executions import Executions
 from cache_fabric.explanations import Explanations
+from cache_fabric.feedback import Feedbacks
 from cache_fabric.indexes.base import VectorIndex
 from cache_fabric.instrumentation.events import EventHook, ExecutionEvent, emit_to
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.invalidation import Invalidations
 from cache_fabric.judged_log import JudgedLog
+from cache_fabric.kept_feedback import KeptFeedback
 from cache_fabric.kept_values import KeptValues
 from cache_fabric.ledger import Inspection, Ledger
 from cache_fabric.line_files import Place
@@ -117,8 +119,10 @@ class Life:
                 ExecutionEvent(outcome="unindexed", execution_id=execution_id, reason=reason),
             ),
         )
+        documents = parts.store.documents
+        kept_feedback = KeptFeedback(self.engine.store, documents, config.secret)
         self.executions = Executions(
-            self.engine.store, parts.store.documents, self.questions, config
+            self.engine.store, documents, self.questions, kept_feedback, config
         )
         self.execution_files = ExecutionFiles(self.executions)
         self.retention = Retention(self.executions, config)
@@ -140,6 +144,13 @@ class Life:
         )
         self.explanations = Explanations(
             self.engine, self.decisions, self.verdicts.cases, config.secret
+        )
+        self.feedback = Feedbacks(
+            kept_feedback,
+            self.executions.read,
+            self.executions.mark,
+            self.verdicts.vote,
+            lambda event: emit_to(heard, event),
         )
         self.invalidations = Invalidations(
             self.engine, self.contexts.live, parts.store, self.verdicts.keeping, config.secret

@@ -12,6 +12,7 @@ from cache_fabric.errors import ValidationError
 from cache_fabric.run_state import RunState
 from cache_fabric.template import fill, variables
 from cache_fabric.types import ContextScope
+from cache_fabric.votes import Annotator, Effect, Verdict
 
 __all__ = [
     "ContextChange",
@@ -24,6 +25,7 @@ __all__ = [
     "Resync",
     "Retired",
     "SimilarItem",
+    "Superseded",
 ]
 
 
@@ -178,12 +180,50 @@ class Resync(_BothWays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded(_BothWays):
+    """What somebody had said before it was replaced."""
+
+    data: Mapping[str, Any]
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback(_BothWays):
-    """What somebody said of an execution; ``data`` is the dictionary as it was given."""
+    """What somebody said of an execution, and what came of it.
+
+    Attributes:
+        data: The dictionary as it was given; a remark is in it beside what it was made on.
+        timestamp: When it was said last, aware UTC.
+        id: Of one execution, name and annotator; the same again replaces it.
+        verdict: Of the answer: ``good``, ``bad``, or ``None`` where nothing says so.
+        score: From 0 to 1, ``None`` if unknown.
+        annotator: ``HUMAN``, ``LLM`` or ``CODE``.
+        annotator_id: Who; ``None`` where nobody was named.
+        trusted: Whether it may act alone.
+        tenant, user, graph, contexts: Of the run; each context with the version it was used in.
+        effects: What it did to the answers of the run when it was recorded.
+        supersedes: The last few that it replaced, newest first.
+    """
 
     execution_id: str
     data: Mapping[str, Any]
     timestamp: datetime
+    id: str
+    name: str = "feedback"
+    verdict: Verdict | None = None
+    score: float | None = None
+    label: str | None = None
+    comment: str | None = None
+    correction: str | None = None
+    annotator: Annotator = "HUMAN"
+    annotator_id: str | None = None
+    trusted: bool = True
+    tenant: str | None = None
+    user: str | None = None
+    graph: str | None = None
+    contexts: tuple[tuple[str, int | None], ...] = ()
+    effects: tuple[Effect, ...] = ()
+    supersedes: tuple[Superseded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ async def fill(fabric: CacheFabric) -> None:
     going.step("tool", "0")
     await fabric.flush()
     await fabric.record_feedback("whole", {"user_rating": 5, "comment": LONG})
+    await fabric.record_feedback("gap", {"status": "failure"})
     await fabric.record_feedback("gap", {"status": "correct"})
 
 
@@ -50,7 +51,7 @@ async def test_a_round_trip_loses_nothing(any_fabric: CacheFabric, tmp_path: Pat
     kept = await everything(other)
     assert kept == await everything(any_fabric)
     assert [(e.complete, e.gaps) for e in kept if e] == [(False, ()), (False, (1,)), (True, ())]
-    assert [e.execution_id for e in await other.search_executions(feedback="none")] == [
+    assert [e.execution_id for e in await other.search_executions(feedback="good")] == [
         "gap",
         "whole",
     ]

@@ -88,14 +88,14 @@ async def test_an_execution_is_kept_with_its_feedback(any_fabric: CacheFabric) -
     state = {"input": "a post", "output": "safe", "nodes_executed": ["classify"]}
     await any_fabric.track_execution("run-1", "moderation", state, tags=["eu"])
     await any_fabric.record_feedback("run-1", {"status": "correct", "user_rating": 5})
-    await any_fabric.record_feedback("run-1", {"comment": "quick"})
+    await any_fabric.record_feedback("run-1", {"comment": "quick", "annotator": "LLM"})
     execution = await any_fabric.get_execution("run-1")
     assert execution is not None
     assert execution["state"]["output"] == "safe"
     assert execution.tags == ("eu",)
     assert [f.data for f in execution.feedback] == [
         {"status": "correct", "user_rating": 5},
-        {"comment": "quick"},
+        {"comment": "quick", "annotator": "LLM"},
     ]
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "Event",
     "EventHook",
     "ExecutionEvent",
+    "FeedbackEvent",
     "LabelEvent",
     "LookupEvent",
     "ReversalEvent",
@@ -171,6 +172,17 @@ class ExecutionEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackEvent:
+    """A feedback was kept; what it did to answers is told by `VerdictEvent`.
+
+    Attributes:
+        verdict: ``good``, ``bad`` or ``none``.
+    """
+
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReversalEvent:
     """What a hit had saved is taken back, because its answer was bad; or booked again.
 
@@ -234,6 +246,7 @@ Event = (
     | ShadowEvent
     | VerifierEvent
     | ExecutionEvent
+    | FeedbackEvent
     | ReversalEvent
     | ValueEvent
     | VerdictEvent

@@ -12,6 +12,7 @@ from typing import Any
 from cache_fabric.instrumentation.events import (
     Event,
     ExecutionEvent,
+    FeedbackEvent,
     LabelEvent,
     LookupEvent,
     ReversalEvent,
@@ -47,14 +48,14 @@ class Metrics:
                 self._totals.verifier[event.outcome] += 1
             elif isinstance(event, ExecutionEvent):
                 self._totals.executions[event.outcome] += 1
+            elif isinstance(event, FeedbackEvent):
+                self._totals.feedback[event.verdict] += 1
             elif isinstance(event, ReversalEvent):
                 _add_reversal(self._totals, event)
             elif isinstance(event, VerdictEvent):
                 _add_verdict(self._totals, event)
             elif isinstance(event, ValueEvent):
-                self._totals.values[f"{event.kind}.{event.outcome}"] += event.count
-                if event.degraded:
-                    self._totals.values[f"{event.kind}.degraded"] += event.count
+                _add_values(self._totals, event)
             else:
                 _add_answer(self._totals, event)
 
@@ -124,6 +125,12 @@ def _add_verdict(totals: Totals, event: VerdictEvent) -> None:
         totals.verdicts["learned" if event.taught else "not learned"] += 1
 
 
+def _add_values(totals: Totals, event: ValueEvent) -> None:
+    totals.values[f"{event.kind}.{event.outcome}"] += event.count
+    if event.degraded:
+        totals.values[f"{event.kind}.degraded"] += event.count
+
+
 def _add_answer(totals: Totals, event: StoreEvent) -> None:
     totals.answers[event.outcome] += 1
     totals.evicted_bytes += event.size or 0
@@ -175,6 +182,7 @@ def figures(totals: Totals) -> dict[str, Any]:
         "shadow": _shadow(totals.shadow),
         "verifier": dict(totals.verifier),
         "executions": dict(totals.executions),
+        "feedback": dict(totals.feedback),
         "values": dict(totals.values),
         "verdicts": dict(totals.verdicts),
         "hits_by_tier": dict(totals.tiers),

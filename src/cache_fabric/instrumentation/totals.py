@@ -41,6 +41,7 @@ class Totals:
         verdicts: `VerdictEvent` by ``action``, and ``learned`` and ``not learned`` of those that
             a policy had something to learn from.
         executions: `ExecutionEvent` by ``outcome``.
+        feedback: `FeedbackEvent` by ``verdict``.
         values: `ValueEvent`: sums of ``count`` by kind and outcome (``"embeddings.hit"``), and of
             misses that name a failed part (``"embeddings.degraded"``).
     """
@@ -77,6 +78,7 @@ class Totals:
     reversed_tokens: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     executions: Counter[str] = field(default_factory=Counter)
+    feedback: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
 
     @classmethod

@@ -1,0 +1,140 @@
+"""Feedback: kept beside its run, and put to the answers that the run was given.
+
+The answers come first, then the feedback is kept, then its run is marked. Each of the three may be
+done again under the same id without doing more, so that whoever got no answer, because a process or
+the store died in between, says the same once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from weakref import WeakValueDictionary
+
+from cache_fabric.errors import NotFound
+from cache_fabric.feedback_form import as_record
+from cache_fabric.feedback_rules import Said, completed, feedback_id, read_feedback
+from cache_fabric.instrumentation.events import Event, FeedbackEvent
+from cache_fabric.kept_feedback import KeptFeedback
+from cache_fabric.provenance import Served
+from cache_fabric.records import Execution, Feedback
+from cache_fabric.stores.documents import Query
+from cache_fabric.subject import Subject
+from cache_fabric.validation import check_id
+from cache_fabric.votes import Effect, Vote
+
+__all__ = ["Feedbacks"]
+
+
+class Feedbacks:
+    """Takes feedback; lives on the home loop.
+
+    Args:
+        kept: What was taken so far; public, to be read.
+        read: Returns a run.
+        mark: Has a run found by what was said of it.
+        vote: Puts votes to the answers; see `Verdicts.vote`.
+        emit: Hears of every feedback that was kept.
+    """
+
+    def __init__(
+        self,
+        kept: KeptFeedback,
+        read: Callable[[str], Awaitable[Execution | None]],
+        mark: Callable[[str], Awaitable[None]],
+        vote: Callable[[Sequence[Vote]], Awaitable[Sequence[Effect]]],
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.kept = kept
+        self._read = read
+        self._mark = mark
+        self._vote = vote
+        self._emit = emit
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def record(
+        self, execution_id: str, given: Mapping[str, Any], *, trusted: bool, allow_unknown: bool
+    ) -> Feedback:
+        """Act on a feedback and keep it; returns it once the store has it.
+
+        Raises:
+            ValidationError: See `read_feedback`.
+            NotFound: Nothing is known of the run, and ``allow_unknown`` is not set.
+            BackendError: The store failed; say it again.
+        """
+        check_id(execution_id, "execution_id")
+        said = read_feedback(given)
+        turn = self._turns.setdefault(execution_id, asyncio.Lock())
+        async with turn:
+            execution = await self._read(execution_id)
+            if execution is None and not allow_unknown:
+                raise NotFound(
+                    f"no execution {execution_id!r}: track_execution it first, or keep feedback "
+                    "that acts on nothing with allow_unknown=True"
+                )
+            earlier = await self.kept.get(feedback_id(execution_id, said, trusted=trusted))
+            if earlier is not None and not said.judges:
+                said = read_feedback(completed(earlier.data, said.data))
+            feedback = as_record(execution_id, said, trusted, time.time(), execution, earlier)
+            if execution is not None:
+                effects = await self._act(feedback, said, execution.answers)
+                feedback = replace(feedback, effects=effects)
+            await self.kept.put([feedback])
+            await self._mark(execution_id)
+        self._emit(FeedbackEvent(verdict=feedback.verdict or "none"))
+        return feedback
+
+    async def erase(self, subject: Subject) -> int:
+        """Delete what was said of the subject's runs, and by a user; returns how many there were.
+
+        What a user said of the run of somebody else leaves the marks of that run as well.
+        """
+        count = 0
+        async for page in self.kept.pages(Query(terms=subject.terms())):
+            count += await self.kept.delete(page)
+        if subject.user is not None:
+            terms = {("annotator" if name == "user" else name, v) for name, v in subject.terms()}
+            async for page in self.kept.pages(Query(terms=frozenset(terms))):
+                count += await self.kept.delete(page)
+                for execution_id in dict.fromkeys(said.execution_id for said in page):
+                    await self._mark(execution_id)
+        return count
+
+    async def _act(
+        self, feedback: Feedback, said: Said, answers: Sequence[Served]
+    ) -> tuple[Effect, ...]:
+        """Put a vote to each answer of the run; a remark on nothing puts none.
+
+        The correction of a run that was given several answers goes to none of them: it is the right
+        one for one of their questions and a wrong one for the others.
+        """
+        served = list({(answer.entry_id, answer.exact): answer for answer in answers}.values())
+        if not served or not said.judges:
+            return ()
+        correction = said.correction if len(served) == 1 else None
+        votes = [_vote(feedback, said.why, answer, correction) for answer in served]
+        effects = await self._vote(votes)
+        if said.correction is None or correction is not None:
+            return tuple(effects)
+        reason = f"not corrected: which of the {len(served)} answers of the run is not known"
+        return (*effects, Effect(entry_id=served[-1].entry_id, action="none", reason=reason))
+
+
+def _vote(feedback: Feedback, why: str, served: Served, correction: str | None) -> Vote:
+    return Vote(
+        feedback_id=feedback.id,
+        execution_id=feedback.execution_id,
+        served=served,
+        verdict=feedback.verdict,
+        annotator=feedback.annotator_id or "",
+        kind=feedback.annotator,
+        trusted=feedback.trusted,
+        at=feedback.timestamp.timestamp(),
+        why=why,
+        correction=correction,
+        tenant=feedback.tenant,
+        user=feedback.user,
+    )
