@@ -399,7 +399,7 @@ def test_an_execution_is_found_by_the_header(proxy: Proxy, beside: CacheFabric) 
     assert asyncio.run(rated(beside, name)) == 201
     execution = beside.sync.get_execution(name)
     assert execution is not None
-    assert execution.feedback[-1].data == {"user_rating": 1}
+    assert [feedback.data for feedback in execution.feedback] == [{"score": 1}, {"user_rating": 1}]
 
 
 def test_the_responses_api_is_answered_too(proxy: Proxy) -> None:

@@ -14,11 +14,13 @@ from typing import Any
 import httpx
 import pytest
 
-from cache_fabric import CacheFabric, create_cache_fabric
+from cache_fabric import CacheFabric, CacheRequest, Miss, create_cache_fabric
 from cache_fabric.errors import BackendUnavailable
+from cache_fabric.provenance import provenance
 from cache_fabric.web import create_app
 from servers import end_with_parent
 
+ASKED = {"role": "user", "content": "Where is the office?"}
 RATED = {"execution_id": "run-1", "user_rating": 2, "comment": "wrong city"}
 
 
@@ -39,10 +41,38 @@ async def test_feedback_is_kept_with_its_execution(fabric: CacheFabric) -> None:
     async with client(fabric) as http:
         said = await http.post("/v1/feedback", json=RATED)
     assert said.status_code == 201
-    assert said.json()["execution_id"] == "run-1"
     execution = fabric.sync.get_execution("run-1")
     assert execution is not None
-    assert [f.data for f in execution.feedback] == [{"user_rating": 2, "comment": "wrong city"}]
+    [kept] = execution.feedback
+    assert kept.data == {"user_rating": 2, "comment": "wrong city"}
+    assert said.json() == {
+        "id": kept.id,
+        "execution_id": "run-1",
+        "timestamp": kept.timestamp.isoformat(),
+        "verdict": "bad",
+        "effects": [],
+    }
+
+
+async def test_what_it_did_to_the_answers_is_told(fabric: CacheFabric) -> None:
+    miss = fabric.sync.lookup(CacheRequest(model="m", messages=[ASKED]))
+    assert isinstance(miss, Miss)
+    entry_id = fabric.sync.store(miss.ticket, "In Berne.")
+    fabric.sync.track_execution("run-1", "support", {"cache": provenance(miss)})
+    async with client(fabric, trusted=True) as http:
+        said = await http.post("/v1/feedback", json=RATED)
+    [effect] = said.json()["effects"]
+    assert effect["entry_id"] == entry_id
+    assert set(effect) == {"entry_id", "action", "reason"}
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_trust_is_the_application_s_to_give(fabric: CacheFabric, trusted: bool) -> None:
+    options = {"trusted": True} if trusted else {}
+    async with client(fabric, **options) as http:
+        said = await http.post("/v1/feedback", json={**RATED, "trusted": not trusted})
+    [kept] = fabric.sync.list_feedback("run-1")
+    assert (kept.id, kept.trusted) == (said.json()["id"], trusted)
 
 
 @pytest.mark.parametrize(
@@ -51,12 +81,18 @@ async def test_feedback_is_kept_with_its_execution(fabric: CacheFabric) -> None:
         ({"json": {**RATED, "execution_id": "run-2"}}, 404, None),
         ({"json": {"user_rating": 2}}, 422, "execution_id"),
         ({"json": {**RATED, "execution_id": 5}}, 422, "execution_id"),
+        ({"json": {**RATED, "user_rating": 6}}, 422, "feedback.user_rating"),
+        ({"json": {**RATED, "label": ["wrong"]}}, 422, "feedback.label"),
+        ({"json": {**RATED, "execution_id": "run-2", "allow_unknown": True}}, 404, None),
         ({"json": [RATED]}, 400, None),
         ({"content": b"{"}, 400, None),
         ({"content": b"[" * 50_000}, 400, None),
         ({"content": b" " * 70_000}, 413, None),
     ],
-    ids=["unknown", "no id", "id of a number", "a list", "no JSON", "nested", "too large"],
+    ids=[
+        *("unknown", "no id", "id of a number", "a rating", "a label", "unknown anyway"),
+        *("a list", "no JSON", "nested", "too large"),
+    ],
 )
 async def test_what_cannot_be_kept_is_refused(
     fabric: CacheFabric, sent: dict[str, Any], status: int, field: str | None
@@ -83,7 +119,7 @@ async def test_a_token_lets_only_its_bearer_in(fabric: CacheFabric, given: str |
 async def test_a_store_that_is_away_is_told(
     fabric: CacheFabric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_: Any) -> None:
+    async def away(*_: Any, **__: Any) -> None:
         raise BackendUnavailable("memory", "get", "is away")
 
     monkeypatch.setattr(fabric, "record_feedback", away)
@@ -91,12 +127,13 @@ async def test_a_store_that_is_away_is_told(
         assert (await http.post("/v1/feedback", json=RATED)).status_code == 503
 
 
-def test_the_command_serves_a_folder_s_fabric(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--trusted"]])
+def test_the_command_serves_a_folder_s_fabric(tmp_path: Path, options: list[str]) -> None:
     with create_cache_fabric("local", path=tmp_path).sync as kept:
         kept.track_execution("run-1", "support", {"status": "success"})
     command = [sys.executable, "-c", "from cache_fabric.cli import main; main()"]
     process = subprocess.Popen(
-        [*command, "serve", "--fabric", str(tmp_path), "--port", "0"],
+        [*command, "serve", "--fabric", str(tmp_path), "--port", "0", *options],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "CACHE_FABRIC_API_TOKEN": "secret"},
@@ -115,7 +152,7 @@ def test_the_command_serves_a_folder_s_fabric(tmp_path: Path) -> None:
     with create_cache_fabric("local", path=tmp_path).sync as kept:
         execution = kept.get_execution("run-1")
         assert execution is not None
-        assert len(execution.feedback) == 1
+        assert [f.trusted for f in execution.feedback] == [bool(options)]
 
 
 def test_the_command_refuses_an_open_door(monkeypatch: pytest.MonkeyPatch) -> None:

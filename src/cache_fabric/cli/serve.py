@@ -20,6 +20,9 @@ def serve(
     fabric: FabricOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8090,
+    trusted: Annotated[
+        bool, typer.Option("--trusted", help="One feedback may act alone: callers vouch for it.")
+    ] = False,
 ) -> None:
     """Serve the HTTP API: POST /v1/feedback. CACHE_FABRIC_API_TOKEN is what callers must carry."""
     token = os.environ.get(_TOKEN)
@@ -33,7 +36,8 @@ def serve(
         fail(str(MissingExtraError("ui", "cache-fabric serve")))
     opened = open_fabric(fabric)
     with opened.sync:
-        uvicorn.run(create_app(opened, token=token or None), host=host, port=port)
+        app = create_app(opened, token=token or None, trusted=trusted)
+        uvicorn.run(app, host=host, port=port)
 
 
 def _is_loopback(host: str) -> bool:

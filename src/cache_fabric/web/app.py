@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hmac
 import json
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from starlette.routing import Route
 
 from cache_fabric.errors import BackendError, NotFound, ValidationError
 from cache_fabric.fabric import CacheFabric
+from cache_fabric.records import Feedback
 
 __all__ = ["create_app"]
 
@@ -22,18 +24,23 @@ _STATUS = {NotFound: 404, ValidationError: 422, BackendError: 503}
 _Endpoint = Callable[[Request], Awaitable[JSONResponse]]
 
 
-def create_app(fabric: CacheFabric, *, token: str | None = None) -> Starlette:
+def create_app(
+    fabric: CacheFabric, *, token: str | None = None, trusted: bool = False
+) -> Starlette:
     """Return the ASGI application of a fabric, which it uses as it is and never closes.
 
     ``POST /v1/feedback`` takes a JSON object with ``execution_id`` and what `record_feedback` takes
-    (``user_rating``, ``score``, ``label``, ``comment``, ``correction`` ...), and answers with 201.
-    ``GET /health`` answers with 200. An error is ``{"error": {"field", "message"}}`` with 400 (no
-    JSON object), 401 (token), 404 (no such execution), 413 (over 64 KiB), 422 (a field) or 503
-    (the store is away).
+    (``user_rating``, ``score``, ``label``, ``comment``, ``correction`` ...), and answers with 201
+    and ``{"id", "execution_id", "timestamp", "verdict", "effects": [{"entry_id", "action",
+    "reason"}]}``. ``GET /health`` answers with 200. An error is ``{"error": {"field", "message"}}``
+    with 400 (no JSON object), 401 (token), 404 (no such execution), 413 (over 64 KiB), 422 (a
+    field, as ``feedback.user_rating``) or 503 (the store is away).
 
     Args:
         fabric: Keeps the feedback.
         token: What ``Authorization: Bearer`` must carry; without it everybody is let in.
+        trusted: Whether one feedback may act alone. For callers who vouch for what they send; an
+            end user's own word is not trusted. Never read from what is sent.
     """
 
     async def health(_: Request) -> JSONResponse:
@@ -51,9 +58,9 @@ def create_app(fabric: CacheFabric, *, token: str | None = None) -> Starlette:
             given = None
         if not isinstance(given, dict):
             return _error(400, None, "expected a JSON object")
-        kept = await fabric.record_feedback(given.pop("execution_id", None), given)
-        told = {"execution_id": kept.execution_id, "timestamp": kept.timestamp.isoformat()}
-        return JSONResponse(told, status_code=201)
+        execution_id = given.pop("execution_id", None)
+        kept = await fabric.record_feedback(execution_id, given, trusted=trusted)
+        return JSONResponse(_told(kept), status_code=201)
 
     return Starlette(
         routes=[
@@ -72,6 +79,16 @@ def _answered(endpoint: _Endpoint) -> _Endpoint:
             return _error(status, getattr(error, "field", None), str(error))
 
     return answer
+
+
+def _told(kept: Feedback) -> dict[str, Any]:
+    return {
+        "id": kept.id,
+        "execution_id": kept.execution_id,
+        "timestamp": kept.timestamp.isoformat(),
+        "verdict": kept.verdict,
+        "effects": [dataclasses.asdict(effect) for effect in kept.effects],
+    }
 
 
 def _carries(request: Request, token: str) -> bool:
