@@ -16,7 +16,7 @@ from cache_fabric.cli._fabric import fail, named_fabric
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.fabric import CacheFabric
 
-__all__ = ["Cursor", "ExecutionId", "Limit", "opened_executions", "with_filters"]
+__all__ = ["Cursor", "ExecutionId", "Limit", "as_time", "opened_executions", "with_filters"]
 
 ExecutionId = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
 Limit = Annotated[int, typer.Option(help="Most executions that are shown.")]
@@ -26,7 +26,7 @@ _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-def _time(text: str) -> datetime:
+def as_time(text: str) -> datetime:
     """Return a time: ISO 8601 (local without a zone), or so long ago."""
     ago = _AGO.fullmatch(text)
     if ago is not None:
@@ -73,7 +73,7 @@ def _option(name: str, kind: Any, more: typer.models.OptionInfo) -> inspect.Para
 _FILTERS = (
     *(_option(name, str, typer.Option(help=said)) for name, said in _TEXT.items()),
     *(
-        _option(name, datetime, typer.Option(help=said, parser=_time, metavar="TIME"))
+        _option(name, datetime, typer.Option(help=said, parser=as_time, metavar="TIME"))
         for name, said in _TIMES.items()
     ),
     *(_option(name, float, typer.Option(help=said)) for name, said in _NUMBERS.items()),

@@ -11,6 +11,7 @@ from cache_fabric.cli import (
     demo,
     doctor,
     executions,
+    feedback,
     reindex,
     serve,
     stats,
@@ -36,6 +37,7 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(answers.app, name="answers")
 app.add_typer(contexts.app, name="contexts")
 app.add_typer(executions.app, name="executions")
+app.add_typer(feedback.app, name="feedback")
 
 
 def main() -> None:
