@@ -9,8 +9,9 @@ from langgraph.errors import GraphBubbleUp
 
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._seam import Seam
+from cache_fabric.provenance import provenance
 from cache_fabric.turn import Turn
-from cache_fabric.types import Answer, CacheEntry, CacheRequest, Usage
+from cache_fabric.types import Answer, CacheEntry, CacheRequest, Hit, Usage
 
 __all__ = ["AgentTurn"]
 
@@ -72,7 +73,10 @@ class AgentTurn(Turn[R]):
 
     def said_of_hit(self, **about: Any) -> dict[str, Any] | None:
         """Return what there is to say of the hit, ``None`` if there was none."""
-        return None if self._mark is None else {**about, **self._mark}
+        if self._mark is None or not isinstance(self.result, Hit):
+            return None
+        whose = {"tenant": self.result.entry.tenant, "user": self.result.entry.user}
+        return {**about, **whose, **self._mark, "hit": provenance(self.result)}
 
     def _marked(self, entry: CacheEntry, mark: dict[str, Any]) -> R:
         result = self._read_payload(entry.payload, mark)

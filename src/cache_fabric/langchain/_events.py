@@ -163,10 +163,17 @@ def mark_of(generations: Iterable[Generation]) -> Mapping[str, Any] | None:
     return None
 
 
-def hit_of(mark: Mapping[str, Any], saved: Usage | None) -> dict[str, Any]:
-    """Return a hit as an execution holds it; no tokens known means ``None``, never 0."""
+def hit_of(
+    mark: Mapping[str, Any], saved: Usage | None, told: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return a hit as an execution holds it; no tokens known means ``None``, never 0.
+
+    ``told`` is what the cache itself told of it: more than a mark, which is shown to users.
+    """
     total = saved.total_tokens if saved is not None else mark.get("saved_tokens")
+    is_same = told is not None and told["entry_id"] == mark.get("entry_id")
     return {
+        **(told if told is not None and is_same else {}),
         "outcome": "hit",
         "tier": _word(mark.get("tier")),
         "similarity": _number(mark.get("similarity")),

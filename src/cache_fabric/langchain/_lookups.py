@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from cache_fabric.provenance import provenance
 from cache_fabric.types import Bypass, Hit, LookupResult
 
 __all__ = ["Asking", "asking", "foretold", "tell"]
@@ -23,9 +24,14 @@ class Asking:
 
     Attributes:
         told: What came of it, as an execution holds it; ``None`` while no cache was asked.
+        hit: The same of a hit, should its answer be the one that the run ends with.
+        tenant, user: Whose call it was.
     """
 
     told: dict[str, Any] | None = None
+    hit: dict[str, Any] | None = None
+    tenant: str | None = None
+    user: str | None = None
 
 
 _asking: ContextVar[Asking | None] = ContextVar("cache_fabric_asking", default=None)
@@ -62,6 +68,9 @@ def tell(result: LookupResult) -> None:
         return
     if isinstance(result, Hit):
         one.told = {"outcome": "miss", "reason": "the answer could not be read"}
+        one.hit = provenance(result)
     else:
-        outcome = "bypass" if isinstance(result, Bypass) else "miss"
-        one.told = {"outcome": outcome, "reason": result.reason}
+        one.told = provenance(result)
+    if not isinstance(result, Bypass):
+        asked = result.entry if isinstance(result, Hit) else result.ticket.request
+        one.tenant, one.user = asked.tenant, asked.user

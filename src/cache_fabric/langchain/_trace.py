@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cache_fabric.errors import ValidationError
 from cache_fabric.langchain._lookups import Asking
 from cache_fabric.langchain._plain import Allowance
 from cache_fabric.types import Usage
+from cache_fabric.validation import check_id
 
 __all__ = ["Kind", "Status", "Step", "Trace"]
 
@@ -150,6 +152,7 @@ class Trace:
     Attributes:
         graph: Name of the execution's graph.
         raw_tags, raw_metadata: As LangChain gave them; steps inherit them and need not repeat them.
+        tenant, user: Whose run it is, as the run or the first call in it says.
         nodes: Names of the graph's nodes in the order of their starts.
         contexts: Versions of contexts that the run used.
         dropped: Steps beyond the bound.
@@ -165,6 +168,8 @@ class Trace:
     raw_tags: Iterable[str] = ()
     raw_metadata: Mapping[str, Any] = field(default_factory=dict)
     thread_id: str | None = None
+    tenant: str | None = None
+    user: str | None = None
     started: float = field(default_factory=time.time)
     clock: float = field(default_factory=time.monotonic)
     status: Status = "unfinished"
@@ -181,6 +186,11 @@ class Trace:
     own: Allowance = field(default_factory=lambda: Allowance(_CHARACTERS_OF_STEPS))
     of_input: Allowance = field(default_factory=lambda: Allowance(_CHARACTERS_OF_RUN))
     of_output: Allowance = field(default_factory=lambda: Allowance(_CHARACTERS_OF_RUN))
+
+    def belongs_to(self, tenant: Any, user: Any) -> None:
+        """Take note of whose the run is; the first who says it has said it."""
+        self.tenant = self.tenant or _name(tenant, "tenant")
+        self.user = self.user or _name(user, "user")
 
     def state(self) -> dict[str, Any]:
         """Return the state of the execution; money in dollars, unknown is ``None``.
@@ -208,6 +218,14 @@ class Trace:
         """A graph that waits for a person ends well, with a step that says so."""
         waits = any(step.status == "interrupted" for step in self.steps)
         return "interrupted" if waits and self.status == "success" else self.status
+
+
+def _name(said: Any, field: str) -> str | None:
+    """Return a name that an execution can have: metadata may hold anything."""
+    try:
+        return check_id(said, field)
+    except ValidationError:
+        return None
 
 
 _TOKENS: Mapping[str, Callable[[Usage], int]] = {

@@ -14,6 +14,7 @@ from cache_fabric.langchain import _events as events
 from cache_fabric.langchain._lookups import Asking, asking
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._plain import Detail, plain
+from cache_fabric.langchain._run_names import TENANT, USER
 from cache_fabric.langchain._runs import Run, Runs
 from cache_fabric.langchain._trace import Kind, Status, Step, Trace
 from cache_fabric.types import Usage
@@ -127,12 +128,13 @@ class Tracker:
             return
         if step.asking is not None:
             step.cache = step.asking.told
+            run.trace.belongs_to(step.asking.tenant, step.asking.user)
         if not generations:
             return
         step.answered = True
         usage, mark = usage_of(generations), events.mark_of(generations)
         if mark is not None:
-            step.cache = events.hit_of(mark, usage)
+            step.cache = events.hit_of(mark, usage, step.asking.hit if step.asking else None)
             return
         reported = list(events.models_reported(response, generations))
         step.model = step.model or next(iter(reported), None)
@@ -158,6 +160,7 @@ class Tracker:
             return
         around.trace.said = said
         _add_contexts(around.trace, said)
+        around.trace.belongs_to(said.get("tenant"), said.get("user"))
         kind: Kind = "tool" if said.get("kind") == "tool" else "model"
         model = events.model_of({}, said)
         name = events.name_of(model or kind, None, said.get("name"))
@@ -169,7 +172,7 @@ class Tracker:
         run = self.runs.open(key, run_id, _no_trace, make_step)
         if run is not None and run.step is not None:
             run.step.model = model
-            run.step.cache = events.hit_of(said, None)
+            run.step.cache = events.hit_of(said, None, said.get("hit"))
             _take(run, said.get("input"))
         self.end(key, "success", said.get("output"))
 
@@ -180,6 +183,7 @@ class Tracker:
             trace.tags = list(dict.fromkeys([*self._tags, *events.own_tags(tags, ())]))
             trace.metadata = events.own_metadata(metadata, {}, trace.of_input)
             trace.thread_id = events.thread_of(metadata)
+            trace.belongs_to(metadata.get(TENANT), metadata.get(USER))
         elif step is not None and step.is_listed:
             step.tags = events.own_tags(tags, trace.raw_tags)
             step.metadata = events.own_metadata(metadata, trace.raw_metadata, trace.own)
@@ -193,7 +197,14 @@ class Tracker:
         return next((cost for cost in costs if cost is not None), None)
 
     def _hand_over(self, trace: Trace) -> None:
-        self.fabric.track_soon(trace.id, trace.graph, trace.state(), tags=trace.tags)
+        self.fabric.track_soon(
+            trace.id,
+            trace.graph,
+            trace.state(),
+            tags=trace.tags,
+            tenant=trace.tenant,
+            user=trace.user,
+        )
 
 
 def _add_contexts(trace: Trace, said: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from cache_fabric.litellm._tenants import call_id_of
 from cache_fabric.litellm._terms import Asked, Terms, kind_of
 from cache_fabric.litellm._whole_bodies import read_body, to_response_answer, to_text_answer
 from cache_fabric.options import NO_OPTIONS
+from cache_fabric.provenance import provenance
 from cache_fabric.seam import FailOpen, Seam, mark_of
 from cache_fabric.types import Answer, CacheEntry, CacheRequest, Hit, LookupResult, Miss, Ticket
 
@@ -141,8 +142,7 @@ class Desk:
         self, asked: Asked, kwargs: Mapping[str, Any], result: LookupResult
     ) -> dict[str, Any] | None:
         if not isinstance(result, Hit):
-            outcome = "miss" if isinstance(result, Miss) else "bypass"
-            _record(kwargs, {"outcome": outcome, "reason": result.reason})
+            _record(kwargs, provenance(result))
             if isinstance(result, Miss):
                 self._open(OpenCall(asked, result.ticket), kwargs)
             return None
@@ -152,7 +152,7 @@ class Desk:
             # What the model says now takes its place.
             self._open(OpenCall(asked, asked.request), kwargs)
             raise
-        _record(kwargs, {"outcome": "hit", **mark_of(result)})
+        _record(kwargs, {**provenance(result), **mark_of(result)})
         metadata = kwargs.get("metadata")
         if result.tier == "semantic" and isinstance(metadata, dict):
             metadata[_SIMILARITY] = result.similarity

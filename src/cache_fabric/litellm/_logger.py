@@ -66,4 +66,14 @@ class FabricLogger(CustomLogger):
         with self._desk.harmless(kwargs, counts_bypass=False):
             fabric = self._desk.terms.fabric
             state = execution_state(kwargs, response, times, fabric.prices, kwargs.get(PROVENANCE))
-            fabric.track_soon(call_id_of(kwargs), _GRAPH, state, tags=execution_tags(kwargs))
+            told = kwargs.get("litellm_params") or {}
+            about = {name: told.get(name) for name in ("metadata", "litellm_metadata")}
+            tenant, user = self._desk.terms.whose({**kwargs, **about})
+            fabric.track_soon(
+                call_id_of(kwargs),
+                _GRAPH,
+                state,
+                tags=execution_tags(kwargs),
+                tenant=tenant,
+                user=user,
+            )

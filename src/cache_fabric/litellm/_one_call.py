@@ -15,6 +15,7 @@ from cache_fabric.litellm._desk import PROVENANCE, answer_of, body_of, plain_bod
 from cache_fabric.litellm._stream_ends import says_its_end
 from cache_fabric.litellm._streams import AsyncFabricStream, FabricStream
 from cache_fabric.litellm._terms import Asked, Terms
+from cache_fabric.provenance import provenance
 from cache_fabric.seam import Seam
 from cache_fabric.turn import Turn
 from cache_fabric.types import (
@@ -23,7 +24,6 @@ from cache_fabric.types import (
     CacheRequest,
     Hit,
     LookupResult,
-    Miss,
     Usage,
 )
 
@@ -66,13 +66,12 @@ class OneCall(Turn[dict[str, Any]]):
     def _body_of(self, entry: CacheEntry, mark: dict[str, Any]) -> dict[str, Any]:
         assert self._asked_for is not None
         body = body_of(self._asked_for, entry)
-        self._said = {"outcome": "hit", **mark}
+        self._said = {**provenance(self.result), **mark} if self.result is not None else {**mark}
         return body
 
     def _served(self, result: LookupResult | None) -> dict[str, Any] | None:
         if result is not None and not isinstance(result, Hit):
-            outcome = "miss" if isinstance(result, Miss) else "bypass"
-            self._said = {"outcome": outcome, "reason": result.reason}
+            self._said = provenance(result)
         body = super()._served(result)
         if self._asked_for is not None and not self._asked_for.controls.keeps:
             self.leave()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CALL", "call_id_of", "metadata_of", "tenant_of"]
+__all__ = ["CALL", "call_id_of", "end_user_of", "metadata_of", "tenant_of"]
 
 CALL = "cache_fabric_call"
 """Where a call's metadata names the call, if LiteLLM's own id of it is not to be relied on."""
@@ -52,3 +52,11 @@ def tenant_of(kwargs: Mapping[str, Any]) -> str | None:
         return next((f"{kind}:{value}" for kind, value in found if value), None)
     tenant = metadata.get("cache_fabric_tenant")
     return tenant if isinstance(tenant, str) else None
+
+
+def end_user_of(kwargs: Mapping[str, Any]) -> str | None:
+    """Return the end user that a proxy, or else the call itself, names."""
+    given = kwargs.get("optional_params")
+    params = given if isinstance(given, Mapping) else {}
+    named = (metadata_of(kwargs).get("user_api_key_end_user_id"), params.get("user"))
+    return next((user for user in (*named, kwargs.get("user")) if isinstance(user, str)), None)

@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from cache_fabric.call_form import openai_params, plain
 from cache_fabric.chat_form import canonical
-from cache_fabric.errors import NotCacheable
+from cache_fabric.errors import NotCacheable, ValidationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.litellm._arguments import counting_arguments
 from cache_fabric.litellm._controls import Controls, read_controls
 from cache_fabric.litellm._messages import message_nodes
-from cache_fabric.litellm._tenants import tenant_of
+from cache_fabric.litellm._tenants import end_user_of, tenant_of
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.seam import check_terms
 from cache_fabric.types import CacheRequest
@@ -96,6 +96,16 @@ class Terms:
         parses = isinstance(kwargs.get("response_format"), type)
         return Asked(kind, request, controls, provider, parses)
 
+    def whose(self, kwargs: Mapping[str, Any]) -> tuple[str | None, str | None]:
+        """Return tenant and user of a call as far as they can be named, for its execution.
+
+        The user is the end user that the proxy or the call names, where no rule names another:
+        that only says whose the execution is, and keeps no answers apart.
+        """
+        tenant = _quietly(lambda: _asked(self.tenant, kwargs, "tenant", tenant_of))
+        user = _quietly(lambda: _asked(self.user, kwargs, "user", end_user_of))
+        return tenant, user
+
     def _longest(self) -> float | None:
         return self.options.ttl or self.fabric.config.ttl
 
@@ -161,6 +171,13 @@ def _asked(
     rule = default if name is None else name
     given = rule(kwargs) if callable(rule) else rule
     return None if given is None else check_id(given, field)
+
+
+def _quietly(name: Callable[[], str | None]) -> str | None:
+    try:
+        return name()
+    except (NotCacheable, ValidationError):
+        return None
 
 
 def _nobody(_: Mapping[str, Any]) -> None:
