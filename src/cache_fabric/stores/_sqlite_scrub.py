@@ -24,8 +24,8 @@ _MERGE = "INSERT INTO {0} ({0}, rank) VALUES ('merge', ?)"
 async def scrub(on_worker: OnWorker) -> list[str]:
     """Scrub a file; returns what remains, one sentence each.
 
-    Others may write between two steps, but for the one that writes the file anew: it takes about a
-    second for 100 MB.
+    Others may write between two steps; the last of them writes the file anew, and while it does,
+    a second or two for 100 MB, nobody else can.
     """
     remains = []
     try:
