@@ -93,13 +93,13 @@ class Feedbacks:
         What a user said of the run of somebody else leaves the marks of that run as well.
         """
         count = 0
-        async for page in self.kept.pages(Query(terms=subject.terms())):
-            count += await self.kept.delete(page)
+        async for deleted, _ in self.kept.delete(Query(terms=subject.terms())):
+            count += deleted
         if subject.user is not None:
             terms = {("annotator" if name == "user" else name, v) for name, v in subject.terms()}
-            async for page in self.kept.pages(Query(terms=frozenset(terms))):
-                count += await self.kept.delete(page)
-                for execution_id in dict.fromkeys(said.execution_id for said in page):
+            async for deleted, runs in self.kept.delete(Query(terms=frozenset(terms))):
+                count += deleted
+                for execution_id in runs:
                     await self._mark(execution_id)
         return count
 

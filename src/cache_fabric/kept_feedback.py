@@ -41,10 +41,19 @@ class KeptFeedback:
         if kept:
             await self._store.demand(lambda: self._documents.put(FEEDBACK, kept))
 
-    async def delete(self, feedback: Sequence[Feedback]) -> int:
-        """Delete them; returns how many were there."""
-        ids = [one.id for one in feedback]
-        return await self._store.demand(lambda: self._documents.delete(FEEDBACK, ids))
+    async def delete(self, query: Query) -> AsyncIterator[tuple[int, set[str]]]:
+        """Delete all that matches, readable or not, page by page.
+
+        Yields how many were there, and the runs that they were given to.
+        """
+        cursor: str | None = None
+        while True:
+            found = await self._found(query, _PAGE, cursor)
+            count = await self._deleted([key for key, _ in found.items])
+            yield count, {one.execution_id for one in self.read(value for _, value in found.items)}
+            cursor = found.cursor
+            if cursor is None:
+                return
 
     async def newest(self, execution_id: str, most: int | None = None) -> list[Feedback]:
         """Return those that were given to a run, newest first, at most so many."""
@@ -95,6 +104,9 @@ class KeptFeedback:
     async def count(self, query: Query) -> int:
         """Return how many match."""
         return await self._store.demand(lambda: self._documents.count(FEEDBACK, query))
+
+    async def _deleted(self, ids: Sequence[str]) -> int:
+        return await self._store.demand(lambda: self._documents.delete(FEEDBACK, ids))
 
     async def _found(self, query: Query, limit: int, cursor: str | None) -> Found:
         return await self._store.demand(
