@@ -149,7 +149,7 @@ def references(value: Any) -> Iterator[str]:
     """Yield the keys of the blobs that a body or an event refers to."""
     if isinstance(value, Ext):
         yield _key(value)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for item in value.values():
             yield from references(item)
     elif isinstance(value, list | tuple):
@@ -226,7 +226,7 @@ def _key(reference: Ext) -> str:
 
 
 def _mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: _mapped(item, leaf) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_mapped(item, leaf) for item in value]

@@ -23,6 +23,12 @@ class ListeningStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__("canaries")
         self.heard: list[str] = []
+        self._put = self.documents.put
+        self.documents.put = self._listen  # type: ignore[method-assign]
+
+    async def _listen(self, kind: str, documents: Any) -> None:
+        self.heard += [repr(document) for document in documents]
+        await self._put(kind, documents)
 
     async def set_many(self, writes: Any) -> None:
         self.heard += [repr(write) for write in writes]
