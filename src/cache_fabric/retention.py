@@ -34,6 +34,7 @@ class Retention:
         self._max_age = config.executions_max_age
         self._max_count = config.executions_max_count
         self._writes = _EVERY
+        self._stopping = False
         self._one_at_a_time = asyncio.Lock()
         self._looking: asyncio.Task[None] | None = None
 
@@ -41,7 +42,8 @@ class Retention:
         """Note a write; looks in the background if it is time to."""
         self._writes += 1
         is_idle = self._looking is None or self._looking.done()
-        if self._writes >= _EVERY and is_idle and (self._max_age or self._max_count):
+        is_due = self._writes >= _EVERY and not self._stopping
+        if is_due and is_idle and (self._max_age or self._max_count):
             self._writes = 0
             self._looking = asyncio.get_running_loop().create_task(self._apply_quietly())
 
@@ -58,10 +60,11 @@ class Retention:
                     await self._shorten(self._max_count, now, judged=judged)
 
     async def stop(self) -> None:
-        """End what goes on in the background; idempotent."""
+        """End what goes on in the background, between two of its steps; idempotent."""
+        self._stopping = True
         if self._looking is not None:
-            self._looking.cancel()
             await asyncio.wait([self._looking], timeout=1.0)
+            self._looking.cancel()
 
     async def _apply_quietly(self) -> None:
         try:
@@ -77,12 +80,14 @@ class Retention:
         # Halve the interval in which the surplus ends. Many may share one time: `until` may stay
         # below the surplus and `beyond` above it however near they come.
         until, beyond = 0.0, now + _DAY
-        while beyond - until > _NEAR:
+        while beyond - until > _NEAR and not self._stopping:
             middle = (until + beyond) / 2
             if await self._count(middle, judged) <= surplus:
                 until = middle
             else:
                 beyond = middle
+        if self._stopping:  # `until` may be anywhere still
+            return
         await self._delete(until, judged=judged)
         surplus = await self._count(None, judged) - most
         if surplus > 0:
@@ -114,7 +119,7 @@ class Retention:
 
     async def _pages(self, query: Query) -> AsyncIterator[list[Run]]:
         after: str | None = None
-        while True:
+        while not self._stopping:
             runs, after = await self._executions.find(query, after, _PAGE)
             yield runs
             if after is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ class SemanticTier:
         self._embedder = embedder
         self._config = config
         self._dimension: int | None = None
+        self._opening = asyncio.Lock()  # an index may be opened at a first use and anew at once
         self._embedding = Part("embedder", self._open_embedder, open_timeout=config.open_timeout)
         self._searching = Part("index", self._open_index, open_timeout=config.open_timeout)
 
@@ -118,7 +120,8 @@ class SemanticTier:
         """Open the index with nothing in it, whosever vectors it held; raises what hinders it."""
         await self._embedding.open()
         assert self._dimension is not None
-        await self._index.open(embedder=self.identity, dimension=self._dimension, replace=True)
+        async with self._opening:
+            await self._index.open(embedder=self.identity, dimension=self._dimension, replace=True)
         await self._searching.demand(self._index.clear)
 
     async def add_entries(self, entries: Sequence[CacheEntry]) -> None:
@@ -198,7 +201,8 @@ class SemanticTier:
     async def _open_index(self) -> None:
         await self._embedding.open()
         assert self._dimension is not None
-        await self._index.open(embedder=self.identity, dimension=self._dimension)
+        async with self._opening:
+            await self._index.open(embedder=self.identity, dimension=self._dimension)
 
 
 async def _nothing() -> None:

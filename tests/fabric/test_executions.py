@@ -202,7 +202,9 @@ async def test_a_durable_write_names_what_it_survives(any_fabric: CacheFabric) -
     store = any_fabric._life().parts.store
     execution = await any_fabric.track_execution("a", "g", {"output": 1}, durable=True)
     assert execution.durability == store.durability
-    assert execution.durability == ("memory" if store.name == "memory" else "process")
+    assert {"memory": "memory", "sqlite": "process"}.get(store.name, store.durability) == (
+        execution.durability
+    )
     behind = await any_fabric.track_execution("b", "g", {})
     assert behind.durability is None
 
