@@ -14,12 +14,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from itertools import islice
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.execution_draft import checked, checked_names
-from cache_fabric.execution_form import Body
+from cache_fabric.execution_form import MOST_STEPS, Body
 from cache_fabric.execution_terms import Sought
 from cache_fabric.executions import Executions
 from cache_fabric.line_files import Place, Progress, count_lines, opened, write_lines
@@ -30,12 +31,19 @@ __all__ = ["ExecutionFiles"]
 
 _FORMAT = "cache-fabric/execution/1"
 _LINES = 100  # read at once
+_Time: TypeAlias = Annotated[
+    float, msgspec.Meta(ge=0, lt=253_402_300_800)
+]  # to the end of year 9999
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MOST_STEPS)]
 
 
 class _Line(Body, kw_only=True, omit_defaults=True):
-    """A run with its feedback, as a line holds it."""
+    """A run with its feedback, as a line holds it; of bounds that its reader can rely on."""
 
     format: str
+    at: _Time
+    events: _Count | None = None
+    steps: list[tuple[_Count, dict[str, Any]]] = msgspec.field(default_factory=list)
     feedback: list[Feedback] = msgspec.field(default_factory=list)
 
 

@@ -23,6 +23,7 @@ from cache_fabric.scopes import SEPARATOR
 from cache_fabric.stores.documents import Blob, Document
 
 __all__ = [
+    "MOST_STEPS",
     "Body",
     "Event",
     "asked_hash",
@@ -34,6 +35,8 @@ __all__ = [
     "references",
 ]
 
+MOST_STEPS = 10_000
+"""Of one run that was started; what comes after them is not kept."""
 _REFERENCE = 1
 _LONG = 512  # bytes from which on a text is kept once
 _MOST_TEXT = 16_000  # characters of a long text that it is found by

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from cache_fabric.execution_form import MOST_STEPS
 from cache_fabric.provenance import provenance
 from cache_fabric.records import ContextEntry
 from cache_fabric.types import LookupResult
 
 __all__ = ["OpenExecution", "started"]
 
-_MOST_STEPS = 10_000
 _WHOSE = ("execution_id", "run", "tenant", "user")
 
 
@@ -75,7 +75,7 @@ class OpenExecution:
         step = {field: value for field, value in given.items() if value is not None}
         with self._lock:
             place = self._places
-            if self._finished or place >= _MOST_STEPS:
+            if self._finished or place >= MOST_STEPS:
                 return False
             self._places += 1
             event = {
