@@ -29,8 +29,7 @@ class Bundle:
     def __init__(self, author: str | None, message: str | None) -> None:
         self.planned: list[Planned] = []
         self.entries: list[ContextEntry] = []
-        self._author = author
-        self._message = message
+        self._about = (author, message)
 
     @property
     def revision(self) -> int | None:
@@ -53,10 +52,8 @@ class Bundle:
     ) -> None:
         """Plan the next version of a context."""
         owner = Owner(tenant, user, execution_id)
-        about = (self._author, self._message)
-        self.planned.append(
-            setting(key, value, scope, metadata, owner, if_version, change, ttl, about)
-        )
+        planned = setting(key, value, scope, metadata, owner, if_version, change, ttl, self._about)
+        self.planned.append(planned)
 
     def label_context(
         self,
@@ -71,7 +68,8 @@ class Bundle:
     ) -> None:
         """Plan to move a label; it may point at a version that this bundle makes."""
         owner = Owner(tenant)
-        self.planned.append(labelling(key, label, version, scope, owner, if_version, force))
+        planned = labelling(key, label, version, scope, owner, if_version, force, self._about)
+        self.planned.append(planned)
 
     def delete_context(
         self,
@@ -122,6 +120,7 @@ def labelling(
     owner: Owner,
     if_version: int | None,
     force: bool,
+    about: tuple[str | None, str | None] = (None, None),
 ) -> Planned:
     """Check the arguments of a label and return it; raises `ValidationError`."""
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
@@ -132,6 +131,8 @@ def labelling(
         version=version,
         if_version=if_version,
         force=force,
+        author=about[0],
+        message=about[1],
     )
     return owner.path(check_scope(scope), key), operation
 

@@ -72,13 +72,18 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """The outcome of an operation: the next head, and the body if it made one."""
+    """The outcome of an operation: the next head, and the body if it made one.
+
+    ``author`` and ``message`` are those of a label's move; a version has its own in the body.
+    """
 
     op: str
     head: Head
     body: Body | None = None
     before: int | None = None
     label: str | None = None
+    author: str | None = None
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +185,8 @@ class Label:
     version: int
     if_version: int | None = None
     force: bool = False
+    author: str | None = None
+    message: str | None = None
 
     def apply(self, head: Head | None, now: float) -> Step:
         """Return the step; raises `NotFound`, `VersionConflict` or `ValidationError`."""
@@ -194,7 +201,14 @@ class Label:
                 "label", f"{self.label!r} is protected: pass if_version={before} or force=True"
             )
         labels = {**head.labels, self.label: self.version}
-        return Step(op="label", head=replace(head, labels=labels), before=before, label=self.label)
+        return Step(
+            op="label",
+            head=replace(head, labels=labels),
+            before=before,
+            label=self.label,
+            author=self.author,
+            message=self.message,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -229,6 +229,7 @@ class Contexts:
 
 def _item(path: str, step: Step) -> dict[str, Any]:
     body = step.head.body
+    said = step if step.label else body  # a label's move is not the doing of the version's author
     return {
         "op": step.op,
         "path": path,
@@ -238,8 +239,8 @@ def _item(path: str, step: Step) -> dict[str, Any]:
         "behaviour": body.behaviour,
         "before": step.before,
         "label": step.label,
-        "author": body.author,
-        "message": body.message,
+        "author": said.author,
+        "message": said.message,
     }
 
 

@@ -190,3 +190,18 @@ def test_the_blocking_watch_and_publish_work() -> None:
             bundle.set_context("b", 1)
         changes = fabric.watch(after=0)
         assert [next(changes)["key"], next(changes)["key"]] == ["a", "b"]
+
+
+async def test_a_moved_label_does_not_speak_in_the_name_of_the_version(make: Make) -> None:
+    fabric = await make()
+    first = await fabric.set_context("k", "one", author="ada", message="begin")
+    await fabric.label_context("k", "production", 1)
+    async with fabric.publish(author="bob", message="go live") as bundle:
+        bundle.label_context("k", "staging", 1)
+    changes = fabric.watch(after=first.revision)
+    moves = await taken(changes, 2)
+    await changes.aclose()
+    assert [(m["label"], m["author"], m["message"]) for m in moves] == [
+        ("production", None, None),
+        ("staging", "bob", "go live"),
+    ]
