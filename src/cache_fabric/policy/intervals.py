@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import math
 
-__all__ = ["upper_share"]
+__all__ = ["share_interval", "upper_share"]
 
 _HALVINGS = 50
 _TERMS = 300
 _TINY = 1e-300
+_Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
 @functools.lru_cache(maxsize=1024)
@@ -29,6 +30,18 @@ def upper_share(count: float, total: float, confidence: float) -> float:
         else:
             high = middle
     return high
+
+
+def share_interval(count: int, total: int) -> tuple[float, float]:
+    """Return Wilson's (1927) 95 % interval of ``count / total``; (0, 1) where nothing was seen."""
+    if total <= 0:
+        return 0.0, 1.0
+    share, square = count / total, _Z * _Z / total
+    middle = (share + square / 2) / (1 + square)
+    half = _Z * math.sqrt(share * (1 - share) / total + square / total / 4) / (1 + square)
+    # At both ends the bound is exact, whatever is rounded.
+    low = 0.0 if count == 0 else max(0.0, middle - half)
+    return low, 1.0 if count == total else min(1.0, middle + half)
 
 
 def _beta(x: float, a: float, b: float) -> float:
