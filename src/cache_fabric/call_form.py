@@ -12,7 +12,7 @@ from typing import Any
 
 from cache_fabric.errors import NotCacheable
 
-__all__ = ["is_secret", "kept", "openai_params", "plain"]
+__all__ = ["is_secret", "kept", "openai_params", "plain", "without_secrets"]
 
 _LEAVES = (str, int, float, bytes, type(None))
 
@@ -99,13 +99,13 @@ _REAL = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalt
 
 def kept(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what may change the answer: without the transport and without secrets."""
-    return _without_secrets({k: v for k, v in settings.items() if k not in _TRANSPORT})
+    return without_secrets({k: v for k, v in settings.items() if k not in _TRANSPORT})
 
 
-def _without_secrets(settings: Mapping[Any, Any]) -> dict[Any, Any]:
+def without_secrets(settings: Mapping[Any, Any]) -> dict[Any, Any]:
     """Drop secrets by name, here and in headers and the like; a tool may well have a "token"."""
     return {
-        name: _without_secrets(value) if name in _CARRIERS and isinstance(value, dict) else value
+        name: without_secrets(value) if name in _CARRIERS and isinstance(value, dict) else value
         for name, value in settings.items()
         if not (isinstance(name, str) and is_secret(name))
     }

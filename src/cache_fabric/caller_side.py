@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 from cache_fabric import codec
@@ -58,6 +58,7 @@ class Prepared:
     """An answer that is fit to be kept, ready for the home loop."""
 
     ticket: Ticket | None
+    request: CacheRequest
     entry: CacheEntry
     data: bytes
 
@@ -229,7 +230,7 @@ class CallerSide:
         self._emit(dataclasses.replace(event, entry_id=entry.id))
         if ticket is not None:
             ticket.closed = True
-        return Prepared(ticket, entry, data)
+        return Prepared(ticket, request, entry, data)
 
     def _target(self, target: Ticket | CacheRequest) -> tuple[Ticket | None, KeySet, CacheRequest]:
         if isinstance(target, Ticket):
@@ -278,18 +279,11 @@ class CallerSide:
             namespace=self._config.namespace,
             embedder=self._engine.semantic.identity,
             max_bytes=self._config.max_request_bytes,
-            known=self._known(request),
+            known=self._live.known(Owner(request.tenant, request.user)),
         )
         if must_bypass(keys.question, request.options, self._config):
             raise NotCacheable("volatile question")
         return keys
-
-    def _known(self, request: CacheRequest) -> Callable[[str], tuple[str, int] | None] | None:
-        view = self._live.view
-        if view is None or not view.texts:
-            return None
-        owner = Owner(tenant=request.tenant, user=request.user)
-        return lambda text: view.known(text, owner)
 
     def _hot(self, keys: KeySet) -> CacheEntry | None:
         return self._engine.exact.at_hand(keys)

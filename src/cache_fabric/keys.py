@@ -13,17 +13,35 @@ from __future__ import annotations
 import hmac
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 from cache_fabric.errors import NotCacheable
 from cache_fabric.types import CacheRequest, KeySet
 
-__all__ = ["canonical", "derive"]
+__all__ = ["QUESTION", "Emptied", "Known", "canonical", "derive", "emptied"]
+
+Known = Callable[[str], tuple[str, int] | None]
+"""Finds the context that has a text, as (path, behaviour)."""
 
 _FORMAT = "cache-fabric/2"
 _MAX_DEPTH = 64
 _INSTRUCTIONS = frozenset({"system", "developer"})
-_QUESTION = "\x00question"  # stands where the question was taken out of its message
+QUESTION = "\x00question"
+"""Stands where the question was taken out of its message."""
+
+
+class Emptied(NamedTuple):
+    """A request's messages without what is looked up apart from them.
+
+    Attributes:
+        question: What was asked, ``None`` where it cannot be compared by meaning.
+        messages: With `QUESTION` in its place, and ``None`` in place of each context's text.
+        contexts: Position, path and behaviour of each context.
+    """
+
+    question: str | None
+    messages: Sequence[Mapping[str, Any]]
+    contexts: Sequence[tuple[int, str, int]]
 
 
 def derive(
@@ -33,7 +51,7 @@ def derive(
     namespace: str,
     embedder: str,
     max_bytes: int = 256 * 1024,
-    known: Callable[[str], tuple[str, int] | None] | None = None,
+    known: Known | None = None,
 ) -> KeySet:
     """Return the family, the partition, the exact key and the question of a request.
 
@@ -44,18 +62,14 @@ def derive(
         namespace: Part of the partition.
         embedder: Identity of the embedder; vectors of two embedders never share a partition.
         max_bytes: Largest canonical form.
-        known: Finds the context that has a text, as (path, behaviour). A system message that is
-            such a text is replaced by it: a cosmetic edit then keeps the partition, a change of
-            behaviour leaves it, a rollback returns to it.
+        known: A system message that is the text of a context is replaced by it: a cosmetic edit
+            then keeps the partition, a change of behaviour leaves it, a rollback returns to it.
 
     Raises:
         NotCacheable: The request is too large, nested too deep, or holds a value without a
             stable canonical form (an object, NaN); the reason says which.
     """
-    question, messages = _split(request)
-    contexts: list[tuple[int, str, int]] = []
-    if known is not None:
-        messages, contexts = _named(messages, known)
+    question, messages, contexts = emptied(request, known)
     task = (
         _FORMAT,
         namespace,
@@ -78,8 +92,17 @@ def derive(
     return KeySet(partition.hex(), exact.hex(), question, named, family.hex())
 
 
+def emptied(request: CacheRequest, known: Known | None) -> Emptied:
+    """Return what remains of a request's messages when the question and contexts are taken out."""
+    question, messages = _split(request)
+    contexts: list[tuple[int, str, int]] = []
+    if known is not None:
+        messages, contexts = _named(messages, known)
+    return Emptied(question, messages, contexts)
+
+
 def _named(
-    messages: Sequence[Mapping[str, Any]], known: Callable[[str], tuple[str, int] | None]
+    messages: Sequence[Mapping[str, Any]], known: Known
 ) -> tuple[Sequence[Mapping[str, Any]], list[tuple[int, str, int]]]:
     """Replace system messages that are the text of a context by the context's name."""
     named: list[tuple[int, str, int]] = []
@@ -104,12 +127,12 @@ def _split(request: CacheRequest) -> tuple[str | None, Sequence[Mapping[str, Any
         return None, messages
     content = last.get("content")
     if isinstance(content, str):
-        return _taken(content, messages, {**last, "content": _QUESTION})
+        return _taken(content, messages, {**last, "content": QUESTION})
     if isinstance(content, list | tuple):
         texts = [i for i, block in enumerate(content) if _is_text(block)]
         if len(texts) == 1:
             block = content[texts[0]]
-            blocks = [*content[: texts[0]], {**block, "text": _QUESTION}, *content[texts[0] + 1 :]]
+            blocks = [*content[: texts[0]], {**block, "text": QUESTION}, *content[texts[0] + 1 :]]
             return _taken(block["text"], messages, {**last, "content": blocks})
     return None, messages
 

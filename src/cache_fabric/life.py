@@ -37,9 +37,11 @@ from cache_fabric.policy.base import Policy
 from cache_fabric.policy.verified import Verified
 from cache_fabric.portal import Portal
 from cache_fabric.pricing import PriceTable
+from cache_fabric.recipes import Recipes
 from cache_fabric.records import Execution, Page
 from cache_fabric.reindex import Progress, Reindexed, reindex
 from cache_fabric.retention import Retention
+from cache_fabric.scopes import Owner
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.similar import SimilarSearch
 from cache_fabric.stores.base import Durability, Store
@@ -133,6 +135,7 @@ class Life:
             max_entries=config.queue_entries,
             max_bytes=config.queue_bytes,
         )
+        self.recipes = Recipes(self.engine.store, parts.store, config, self.portal.post)
         self.ledger = Ledger(self.engine.store, parts.store, config)
         self.similar = SimilarSearch(self.engine, self.contexts)
         self.verdicts = Verdicts(
@@ -169,6 +172,10 @@ class Life:
         """Send an answer to the home loop, or give the lease up if it must not be kept."""
         if isinstance(prepared, Prepared):
             self.portal.post(self.engine.settle, prepared.ticket, prepared.entry, prepared.data)
+            if prepared.entry.contexts:
+                request = prepared.request
+                known = self.contexts.live.known(Owner(request.tenant, request.user))
+                self.recipes.keep(request, prepared.entry, known)
             return prepared.entry.id
         if prepared is not None:
             self.abandon(prepared)
@@ -233,6 +240,7 @@ class Life:
         """Wait until all that was handed in so far has been written or dropped."""
         await self.engine.queue.flush()
         await self.values.flush()
+        await self.recipes.flush()
         await self.tracked.flush()
         await self.questions.flush()
 
@@ -253,6 +261,7 @@ class Life:
         await self.contexts.live.stop()
         await self.engine.capacity.stop()
         await self.values.stop()
+        await self.recipes.stop()
         for name in ("index", "embedder", "store"):
             if name in self.parts.owned:
                 await getattr(self.parts, name).aclose()

@@ -30,10 +30,11 @@ from cache_fabric.context_view import (
     was_missed,
 )
 from cache_fabric.errors import CacheFabricError
+from cache_fabric.keys import Known
 from cache_fabric.live_verdicts import MARKS, LiveVerdicts
 from cache_fabric.part import Degraded, Part
 from cache_fabric.records import Freshness, Resync
-from cache_fabric.scopes import SEPARATOR
+from cache_fabric.scopes import SEPARATOR, Owner
 from cache_fabric.stores.base import Changes, Record, Store
 
 __all__ = ["HEADS", "MISSED", "Listener", "LiveContexts", "version_key"]
@@ -76,6 +77,13 @@ class LiveContexts:
         self._stopped = False
         self._applying = asyncio.Lock()
         self._advanced = asyncio.Event()
+
+    def known(self, owner: Owner) -> Known | None:
+        """Return what finds the contexts that an owner sees; ``None`` while there are none."""
+        view = self.view
+        if view is None or not view.texts:
+            return None
+        return lambda text: view.known(text, owner)
 
     async def load(self) -> View:
         """Return the view, taken from the store at first use; raises `BackendError`."""

@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_openai import ChatOpenAI, OpenAI
 from pydantic import BaseModel, SecretStr
 
+from cache_fabric import CacheFabric
 from cache_fabric.instrumentation.events import Event
 from cache_fabric.langchain import FabricCache
 
@@ -238,3 +239,24 @@ def test_a_completion_model(upstream: Upstream, cache: FabricCache) -> None:
     )
     assert model.generate(["a"]).generations == model.generate(["a"]).generations
     assert upstream.calls == 1
+
+
+def test_a_recipe_holds_no_secret_of_the_model(
+    connect: Callable[..., ChatOpenAI], exact: CacheFabric
+) -> None:
+    exact.sync.set_context("router", "You are a guide.")
+    model = connect(
+        api_key="sk-canary-1",
+        default_headers={"Authorization": "Bearer canary-2", "X-Team": "travel"},
+        default_query={"api_key": "canary-3"},
+    )
+    model.invoke([("system", "You are a guide."), ("user", "city?")])
+    exact.sync.flush()
+
+    async def kept() -> list[bytes]:
+        return [value async for _, value in exact._life().parts.store.scan("r/")]
+
+    recipes = exact._life().portal.call(kept)
+    assert len(recipes) == 1
+    assert b"canary" not in recipes[0]
+    assert b"travel" in recipes[0]

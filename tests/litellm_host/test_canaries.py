@@ -71,7 +71,9 @@ async def test_no_secret_leaves_the_call(
         return keys[-1]
 
     litellm.cache.get_cache_key = listen
-    asking = {"messages": asked("hi"), **secrets(call)}
+    await fabric.set_context("router", "Be brief.")  # so that a recipe is kept as well
+    messages = [{"role": "system", "content": "Be brief."}, *asked("hi")]
+    asking = {"messages": messages, **secrets(call)}
     if outcome == "unusable":
         asking["unheard_of"] = object
     if outcome != "success":
@@ -91,6 +93,7 @@ async def test_no_secret_leaves_the_call(
     told += [repr(await fabric.search_executions()), repr(await fabric.list_answers())]
     assert keys
     assert store.heard
+    assert ("r/" in "\n".join(store.heard)) == (outcome == "success")
     assert CANARY not in "\n".join(told)
     await fabric.aclose()
 
