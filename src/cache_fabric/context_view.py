@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ __all__ = [
     "View",
     "changes_of",
     "entry_of",
+    "is_there",
     "items_of",
     "judged_of",
     "note_of_judged",
@@ -61,6 +63,20 @@ class View:
                 if path.startswith(prefix):
                     return path, behaviour
         return None
+
+    def path_of(self, key: str, owner: Owner) -> str | None:
+        """Return the path of the context that an owner sees under a key, if there is one."""
+        for scope in owner.levels():
+            path = owner.path(scope, key)
+            if path in self.heads and is_there(self.heads[path][0], time.time()):
+                return path
+        return None
+
+
+def is_there(head: Head, now: float) -> bool:
+    """Return whether a context is neither deleted nor expired."""
+    body = head.body
+    return not body.deleted and (body.expires is None or body.expires > now)
 
 
 def was_missed(page: Changes, after: int) -> bool:

@@ -20,7 +20,7 @@ import msgspec
 
 from cache_fabric import codec
 from cache_fabric.context_rules import Body, Head, Rollback, Step
-from cache_fabric.context_view import View, changes_of, entry_of, was_missed
+from cache_fabric.context_view import View, changes_of, entry_of, is_there, was_missed
 from cache_fabric.errors import BackendUnavailable, CacheFabricError, NotFound, ValidationError
 from cache_fabric.live_contexts import HEADS, MISSED, LiveContexts, version_key
 from cache_fabric.live_verdicts import LiveVerdicts
@@ -109,7 +109,7 @@ class Contexts:
         for depth, level in enumerate(levels, 1):
             path = owner.path(level, key)
             head, revision = view.heads.get(path, (None, 0))
-            if head is None or head.body.deleted or _expired(head):
+            if head is None or not is_there(head, time.time()):
                 continue
             wanted = _wanted(head, key, version, label)
             if wanted == head.body.version:
@@ -150,7 +150,7 @@ class Contexts:
             for level in owner.levels()
             for path, (head, revision) in view.heads.items()
             if path.startswith(owner.prefix(level) + prefix)
-            if not head.body.deleted and not _expired(head)
+            if is_there(head, time.time())
         ]
         return sorted(found, key=lambda entry: entry.key)
 
@@ -253,10 +253,6 @@ def _wanted(head: Head, key: str, version: int | None, label: str | None) -> int
             raise NotFound(f"{key}: no label {label!r}, known: {known}")
         return head.labels[label]
     return head.body.version if version is None else version
-
-
-def _expired(head: Head) -> bool:
-    return head.body.expires is not None and head.body.expires <= time.time()
 
 
 def _lines(value: Any) -> list[str]:
