@@ -20,6 +20,7 @@ from cache_fabric.fabric_answers import AnswerMethods
 from cache_fabric.fabric_contexts import ContextMethods
 from cache_fabric.fabric_executions import ExecutionMethods
 from cache_fabric.fabric_feedback import FeedbackMethods
+from cache_fabric.fabric_judged_contexts import JudgedContextMethods
 from cache_fabric.fabric_prompts import PromptMethods
 from cache_fabric.fabric_values import ValueMethods
 from cache_fabric.fabric_verdicts import VerdictMethods
@@ -55,6 +56,7 @@ class CacheFabric(
     ContextMethods,
     ExecutionMethods,
     FeedbackMethods,
+    JudgedContextMethods,
     PromptMethods,
     ValueMethods,
     VerdictMethods,

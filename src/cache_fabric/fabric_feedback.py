@@ -63,9 +63,11 @@ class FeedbackMethods:
 
         async def record(life: Life) -> Feedback:
             await life.tracked.flush()  # a run that was handed in just now is known
-            return await life.feedback.record(
+            kept = await life.feedback.record(
                 execution_id, feedback, trusted=trusted, allow_unknown=allow_unknown
             )
+            await life.label_guards.heard(kept)
+            return kept
 
         return await self._run(record)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from cache_fabric.caller_side import CallerSide, Prepared
 from cache_fabric.config import FabricConfig
+from cache_fabric.context_scores import ContextScores
 from cache_fabric.contexts import Contexts
 from cache_fabric.decisions import Decisions
 from cache_fabric.embedders.base import Embedder
@@ -31,6 +32,7 @@ from cache_fabric.invalidation import Invalidations
 from cache_fabric.judged_log import JudgedLog
 from cache_fabric.kept_feedback import KeptFeedback
 from cache_fabric.kept_values import KeptValues
+from cache_fabric.label_guards import LabelGuards
 from cache_fabric.ledger import Inspection, Ledger
 from cache_fabric.line_files import Place
 from cache_fabric.policy.base import Policy
@@ -155,8 +157,23 @@ class Life:
             self.verdicts.vote,
             lambda event: emit_to(heard, event),
         )
+        self._judge_contexts(kept_feedback)
         self.invalidations = Invalidations(
             self.engine, self.contexts.live, parts.store, self.verdicts.keeping, config.secret
+        )
+
+    def _judge_contexts(self, feedback: KeptFeedback) -> None:
+        """Make what feedback says of the versions of contexts."""
+        store, records, config = self.engine.store, self.parts.store, self._config
+        heard = self._heard
+        self.scores = ContextScores(feedback, self.contexts.live)
+        self.label_guards = LabelGuards(
+            self.contexts,
+            feedback,
+            store,
+            records,
+            config.secret,
+            lambda event: emit_to(heard, event),
         )
 
     async def know_contexts(self) -> None:

@@ -12,6 +12,7 @@ from cache_fabric.reindex import Progress, Reindexed
 from cache_fabric.sync_contexts import SyncContextMethods
 from cache_fabric.sync_executions import SyncExecutionMethods
 from cache_fabric.sync_feedback import SyncFeedbackMethods
+from cache_fabric.sync_judged_contexts import SyncJudgedContextMethods
 from cache_fabric.sync_verdicts import SyncVerdictMethods
 from cache_fabric.sync_view import SyncView
 from cache_fabric.types import (
@@ -30,7 +31,12 @@ __all__ = ["SyncCacheFabric"]
 
 
 class SyncCacheFabric(
-    SyncContextMethods, SyncExecutionMethods, SyncFeedbackMethods, SyncVerdictMethods, SyncView
+    SyncContextMethods,
+    SyncExecutionMethods,
+    SyncFeedbackMethods,
+    SyncJudgedContextMethods,
+    SyncVerdictMethods,
+    SyncView,
 ):
     """A blocking view of a fabric; `CacheFabric` documents the methods.
 

@@ -7,6 +7,7 @@ import typer
 from cache_fabric.cli import (
     answers,
     bench,
+    context_scores,
     contexts,
     demo,
     doctor,
@@ -36,6 +37,7 @@ app.command()(serve.serve)
 app.add_typer(bench.app, name="bench")
 app.add_typer(answers.app, name="answers")
 app.add_typer(contexts.app, name="contexts")
+context_scores.add_to(contexts.app)
 app.add_typer(executions.app, name="executions")
 app.add_typer(feedback.app, name="feedback")
 

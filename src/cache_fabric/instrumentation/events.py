@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cache_fabric.instrumentation.guard_event import GuardEvent
 from cache_fabric.types import Hit, Miss, Ticket, Tier, Usage
 from cache_fabric.votes import Action
 
@@ -247,6 +248,7 @@ Event = (
     | VerifierEvent
     | ExecutionEvent
     | FeedbackEvent
+    | GuardEvent
     | ReversalEvent
     | ValueEvent
     | VerdictEvent

@@ -22,6 +22,7 @@ from cache_fabric.instrumentation.events import (
     VerdictEvent,
     VerifierEvent,
 )
+from cache_fabric.instrumentation.guard_event import GuardEvent
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.policy.audit import Estimate
 
@@ -44,10 +45,8 @@ class Metrics:
                 _add_label(self._totals, event)
             elif isinstance(event, ShadowEvent):
                 _add_shadow(self._totals, event)
-            elif isinstance(event, VerifierEvent):
-                self._totals.verifier[event.outcome] += 1
-            elif isinstance(event, ExecutionEvent):
-                self._totals.executions[event.outcome] += 1
+            elif isinstance(event, VerifierEvent | ExecutionEvent | GuardEvent):
+                _by_outcome(self._totals, event)[event.outcome] += 1
             elif isinstance(event, FeedbackEvent):
                 self._totals.feedback[event.verdict] += 1
             elif isinstance(event, ReversalEvent):
@@ -65,6 +64,12 @@ class Metrics:
         with self._lock:
             copy.add(self._totals)
         return copy
+
+
+def _by_outcome(totals: Totals, event: VerifierEvent | ExecutionEvent | GuardEvent) -> Counter[str]:
+    if isinstance(event, VerifierEvent):
+        return totals.verifier
+    return totals.executions if isinstance(event, ExecutionEvent) else totals.label_guards
 
 
 def _add_lookup(totals: Totals, event: LookupEvent) -> None:
@@ -183,6 +188,7 @@ def figures(totals: Totals) -> dict[str, Any]:
         "verifier": dict(totals.verifier),
         "executions": dict(totals.executions),
         "feedback": dict(totals.feedback),
+        "label_guards": dict(totals.label_guards),
         "values": dict(totals.values),
         "verdicts": dict(totals.verdicts),
         "hits_by_tier": dict(totals.tiers),

@@ -42,6 +42,7 @@ class Totals:
             a policy had something to learn from.
         executions: `ExecutionEvent` by ``outcome``.
         feedback: `FeedbackEvent` by ``verdict``.
+        label_guards: `GuardEvent` by ``outcome``.
         values: `ValueEvent`: sums of ``count`` by kind and outcome (``"embeddings.hit"``), and of
             misses that name a failed part (``"embeddings.degraded"``).
     """
@@ -79,6 +80,7 @@ class Totals:
     verdicts: Counter[str] = field(default_factory=Counter)
     executions: Counter[str] = field(default_factory=Counter)
     feedback: Counter[str] = field(default_factory=Counter)
+    label_guards: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
 
     @classmethod

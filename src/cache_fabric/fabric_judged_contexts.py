@@ -1,0 +1,107 @@
+"""The facade's methods on what feedback says of the versions of a context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from cache_fabric.config import FabricConfig
+from cache_fabric.execution_terms import seconds_of
+from cache_fabric.guard_rules import Metric, check_limits
+from cache_fabric.life import Life
+from cache_fabric.validation import check_id, check_key, check_label
+from cache_fabric.version_records import LabelGuard, VersionScore
+
+__all__ = ["JudgedContextMethods"]
+
+T = TypeVar("T")
+
+
+class JudgedContextMethods:
+    """Scores and label guards."""
+
+    config: FabricConfig
+
+    def _life(self) -> Life:
+        raise AssertionError("the facade provides it")
+
+    async def _run(self, call: Callable[[Life], Coroutine[Any, Any, T]]) -> T:
+        raise AssertionError("the facade provides it")
+
+    async def feedback_summary(
+        self,
+        context_key: str,
+        *,
+        tenant: str | None = None,
+        since: datetime | float | None = None,
+    ) -> list[VersionScore]:
+        """Return what feedback says of each version of a context, newest version first.
+
+        Counts the feedback on runs that said which version they used, but not on runs of tenants
+        and users that have a context of their own under this key.
+
+        Args:
+            context_key: Of the context.
+            tenant: Only of runs of this tenant; its own context where it has one.
+            since: Only what was said from then on, as an aware datetime or seconds since the epoch.
+        """
+        begin = seconds_of(since, "since")
+        return await self._run(lambda life: life.scores.summary(context_key, tenant, begin))
+
+    async def guard_label(
+        self,
+        key: str,
+        label: str,
+        *,
+        metric: Metric = "score",
+        window: float = 3600.0,
+        minimum: int = 20,
+        bound: float = 0.7,
+        dry_run: bool = True,
+        tenant: str | None = None,
+    ) -> LabelGuard:
+        """Let a label go back to its version before when feedback on its version is bad.
+
+        Looked at after every feedback. When at least ``minimum`` trusted feedbacks of the last
+        ``window`` seconds, given since the label moved to its version, come to less than ``bound``,
+        the label moves to the version that the change log names before, with a message that says
+        why. It moves once: the guard then rests until the label points at a version that it has not
+        moved it from or to, or until it is set again. Whoever moves the label meanwhile has the
+        last word, and where the log no longer tells what was before, nothing moves.
+
+        Args:
+            key: Of the context.
+            label: Its label; also a protected one.
+            metric: ``score`` for the mean score, ``good`` for the share of good among good and bad.
+            window: Seconds.
+            minimum: Feedbacks that are needed, 1 to 1,000.
+            bound: From 0 to 1.
+            dry_run: Only note what it would do, in ``label_guards()[...].fired``.
+            tenant: Whose context it is; none for everybody's.
+
+        Raises:
+            ValidationError: One of them is not what it has to be.
+            NotFound: There is no such context or label.
+        """
+        check_limits(metric, window, minimum, bound)
+        guard = LabelGuard(
+            key=check_key(key),
+            label=check_label(label),
+            tenant=None if tenant is None else check_id(tenant, "tenant"),
+            metric=metric,
+            window=float(window),
+            minimum=minimum,
+            bound=float(bound),
+            dry_run=dry_run,
+            since=datetime.now(UTC),
+        )
+        return await self._run(lambda life: life.label_guards.put(guard))
+
+    async def label_guards(self) -> list[LabelGuard]:
+        """Return every guard with what it did last."""
+        return await self._run(lambda life: life.label_guards.all())
+
+    async def unguard_label(self, key: str, label: str, *, tenant: str | None = None) -> bool:
+        """Take the guard of a label away; returns whether there was one."""
+        return await self._run(lambda life: life.label_guards.remove(key, label, tenant))

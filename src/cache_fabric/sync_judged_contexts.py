@@ -1,0 +1,57 @@
+"""The blocking view of the methods on judged contexts; `JudgedContextMethods` documents them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cache_fabric.guard_rules import Metric
+from cache_fabric.sync_view import SyncView
+from cache_fabric.version_records import LabelGuard, VersionScore
+
+__all__ = ["SyncJudgedContextMethods"]
+
+
+class SyncJudgedContextMethods(SyncView):
+    """Scores and label guards, blocking."""
+
+    def feedback_summary(
+        self,
+        context_key: str,
+        *,
+        tenant: str | None = None,
+        since: datetime | float | None = None,
+    ) -> list[VersionScore]:
+        return self._call(
+            lambda: self._fabric.feedback_summary(context_key, tenant=tenant, since=since)
+        )
+
+    def guard_label(
+        self,
+        key: str,
+        label: str,
+        *,
+        metric: Metric = "score",
+        window: float = 3600.0,
+        minimum: int = 20,
+        bound: float = 0.7,
+        dry_run: bool = True,
+        tenant: str | None = None,
+    ) -> LabelGuard:
+        return self._call(
+            lambda: self._fabric.guard_label(
+                key,
+                label,
+                metric=metric,
+                window=window,
+                minimum=minimum,
+                bound=bound,
+                dry_run=dry_run,
+                tenant=tenant,
+            )
+        )
+
+    def label_guards(self) -> list[LabelGuard]:
+        return self._call(self._fabric.label_guards)
+
+    def unguard_label(self, key: str, label: str, *, tenant: str | None = None) -> bool:
+        return self._call(lambda: self._fabric.unguard_label(key, label, tenant=tenant))
