@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from cache_fabric.config import FabricConfig
+from cache_fabric.dataset_rows import check_split
+from cache_fabric.datasets import Wanted, write
 from cache_fabric.execution_terms import seconds_of
 from cache_fabric.guard_rules import Metric, check_limits
 from cache_fabric.life import Life
+from cache_fabric.line_files import Place, Progress, opened
 from cache_fabric.validation import check_id, check_key, check_label
-from cache_fabric.version_records import LabelGuard, VersionScore
+from cache_fabric.version_records import DatasetSummary, LabelGuard, VersionScore
 
-__all__ = ["JudgedContextMethods"]
+__all__ = ["SPLIT", "JudgedContextMethods"]
 
 T = TypeVar("T")
+SPLIT = {"train": 0.8, "test": 0.2}
 
 
 class JudgedContextMethods:
-    """Scores and label guards."""
+    """Scores, label guards and datasets."""
 
     config: FabricConfig
 
@@ -105,3 +109,45 @@ class JudgedContextMethods:
     async def unguard_label(self, key: str, label: str, *, tenant: str | None = None) -> bool:
         """Take the guard of a label away; returns whether there was one."""
         return await self._run(lambda life: life.label_guards.remove(key, label, tenant))
+
+    async def build_dataset(
+        self,
+        path_or_file: Place,
+        *,
+        graph: str | None = None,
+        context: str | None = None,
+        tenant: str | None = None,
+        verdict: str | None = None,
+        split: Mapping[str, float] = SPLIT,
+        progress: Progress | None = None,
+    ) -> DatasetSummary:
+        """Write judged runs as examples, one a line of JSON, those judged last first.
+
+        ``expected`` is the newest correction of a run, else what a feedback expected, else the
+        output where it was good; a run without one is left out and counted. ``split`` depends on
+        the input alone, so the same input is never in two of them, and the same feedback gives the
+        same bytes. The other fields: input, actual, score, label, comment, execution_id, graph,
+        contexts, expected_from, and version (of the format).
+
+        Args:
+            path_or_file: Where to: a path, or an open file of text or bytes.
+            graph, tenant: Of the runs.
+            context: That they used, as ``key`` or ``key@version``.
+            verdict: ``good`` or ``bad``, of all feedback on a run together; bad wins.
+            split: Shares by name.
+            progress: Is called with how many feedbacks were read, of how many.
+
+        Raises:
+            ValidationError: One of them is not what it has to be.
+            OSError: The file cannot be written.
+        """
+        wanted = Wanted(graph=graph, context=context, tenant=tenant, verdict=verdict)
+        shares = check_split(split)
+        total = await self._run(lambda life: life.datasets.count(wanted))
+        with opened(path_or_file, "wb") as file:
+            return await write(
+                file,
+                lambda cursor: self._run(lambda life: life.datasets.page(wanted, shares, cursor)),
+                total,
+                progress,
+            )

@@ -14,6 +14,7 @@ from cache_fabric.caller_side import CallerSide, Prepared
 from cache_fabric.config import FabricConfig
 from cache_fabric.context_scores import ContextScores
 from cache_fabric.contexts import Contexts
+from cache_fabric.datasets import Datasets
 from cache_fabric.decisions import Decisions
 from cache_fabric.embedders.base import Embedder
 from cache_fabric.engine import Engine
@@ -175,6 +176,7 @@ class Life:
             config.secret,
             lambda event: emit_to(heard, event),
         )
+        self.datasets = Datasets(feedback, self.executions)
 
     async def know_contexts(self) -> None:
         """Load the live view before a first lookup, so that its partition is the right one."""

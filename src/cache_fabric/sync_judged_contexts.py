@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from cache_fabric.fabric_judged_contexts import SPLIT
 from cache_fabric.guard_rules import Metric
+from cache_fabric.line_files import Place, Progress
 from cache_fabric.sync_view import SyncView
-from cache_fabric.version_records import LabelGuard, VersionScore
+from cache_fabric.version_records import DatasetSummary, LabelGuard, VersionScore
 
 __all__ = ["SyncJudgedContextMethods"]
 
 
 class SyncJudgedContextMethods(SyncView):
-    """Scores and label guards, blocking."""
+    """Scores, label guards, datasets, blocking."""
 
     def feedback_summary(
         self,
@@ -55,3 +58,26 @@ class SyncJudgedContextMethods(SyncView):
 
     def unguard_label(self, key: str, label: str, *, tenant: str | None = None) -> bool:
         return self._call(lambda: self._fabric.unguard_label(key, label, tenant=tenant))
+
+    def build_dataset(
+        self,
+        path_or_file: Place,
+        *,
+        graph: str | None = None,
+        context: str | None = None,
+        tenant: str | None = None,
+        verdict: str | None = None,
+        split: Mapping[str, float] = SPLIT,
+        progress: Progress | None = None,
+    ) -> DatasetSummary:
+        return self._call(
+            lambda: self._fabric.build_dataset(
+                path_or_file,
+                graph=graph,
+                context=context,
+                tenant=tenant,
+                verdict=verdict,
+                split=split,
+                progress=progress,
+            )
+        )

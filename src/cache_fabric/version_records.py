@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 __all__ = [
+    "DatasetSummary",
     "LabelGuard",
     "LabelReturn",
     "VersionScore",
@@ -75,3 +77,18 @@ class LabelGuard:
     dry_run: bool
     since: datetime
     fired: LabelReturn | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSummary:
+    """What went into a dataset.
+
+    Attributes:
+        rows: How many examples.
+        splits: Examples by split.
+        skipped: Runs that are no example, by the reason.
+    """
+
+    rows: int
+    splits: Mapping[str, int]
+    skipped: Mapping[str, int]
