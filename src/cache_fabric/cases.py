@@ -249,5 +249,6 @@ def about(entry: CacheEntry) -> dict[str, Any]:
         "expires": entry.expires,
         "latency": entry.latency,
         "cost_micros": entry.cost_micros,
+        "origin": entry.origin,
         "tokens": None if entry.usage is None else entry.usage.total_tokens,
     }

@@ -189,6 +189,7 @@ class EntryExplanation:
         history: What happened to it, oldest first: when it was made, the lookups of this process
             that were served it, as far as they are remembered, and the votes and acts with who and
             why.
+        origin: What it comes from where no call produced it as it is, else ``None``.
         hits: Lookups of this process that were served it by meaning, newest first, as far as they
             are remembered.
         refused: How many of the remembered lookups came upon it and were not served it.
@@ -213,5 +214,6 @@ class EntryExplanation:
     refused: int
     state: EntryState
     history: tuple[Happening, ...]
+    origin: str | None = None
     question: str | None = None
     text: str | None = None

@@ -205,6 +205,7 @@ def _entry(
         history=_history(known, case, told.served),
         hits=tuple(_served(one) for one in reversed(hits)),
         refused=len(told.met) - len(hits),
+        origin=known.get("origin"),
         question=entry.question if texts and entry is not None else None,
         text=entry.text if texts and entry is not None else None,
     )

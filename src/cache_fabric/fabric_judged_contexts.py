@@ -1,4 +1,4 @@
-"""The facade's methods on what feedback says of the versions of a context."""
+"""The facade's methods on what feedback and replays say of the versions of a context."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from typing import Any, TypeVar
 from cache_fabric.config import FabricConfig
 from cache_fabric.dataset_rows import check_split
 from cache_fabric.datasets import Wanted, write
+from cache_fabric.errors import ValidationError
 from cache_fabric.execution_terms import seconds_of
 from cache_fabric.guard_rules import Metric, check_limits
 from cache_fabric.life import Life
 from cache_fabric.line_files import Place, Progress, opened
+from cache_fabric.replay import Model, Same, ask
+from cache_fabric.replay_plan import Plan
 from cache_fabric.validation import check_id, check_key, check_label
-from cache_fabric.version_records import DatasetSummary, LabelGuard, VersionScore
+from cache_fabric.version_records import DatasetSummary, LabelGuard, ReplayReport, VersionScore
 
-__all__ = ["SPLIT", "JudgedContextMethods"]
+__all__ = ["SPLIT", "JudgedContextMethods", "called", "plan_replay"]
 
 T = TypeVar("T")
 SPLIT = {"train": 0.8, "test": 0.2}
 
 
 class JudgedContextMethods:
-    """Scores, label guards and datasets."""
+    """Scores, label guards, datasets and replays."""
 
     config: FabricConfig
 
@@ -151,3 +154,69 @@ class JudgedContextMethods:
                 total,
                 progress,
             )
+
+    async def replay(
+        self,
+        *,
+        context: str,
+        version: int | str,
+        model: Model | None = None,
+        limit: int = 100,
+        same: Same | None = None,
+        carry_over: bool = False,
+        dry_run: bool = False,
+        concurrency: int = 4,
+        tenant: str | None = None,
+        progress: Progress | None = None,
+    ) -> ReplayReport:
+        """Ask what the newest runs of a context were asked again, under another version of it.
+
+        Each of their answers is asked for once, with the version's text in place of the one that it
+        was given under; no row is an exception. Prose counts as unchanged where it means the same
+        and the guard finds no other number, name or negation in it; what cannot be told has
+        changed. Answers that were given under filled-in variables cannot be asked for again.
+
+        Args:
+            context: Key of the context.
+            version: The candidate, by number or label.
+            model: Answers a request, with text, plain data or an `Answer`, or one of them and its
+                `Usage`. Called where this is: on the running loop, or with ``fabric.sync`` in this
+                thread, one after another.
+            limit: Runs that used another behaviour and are looked at, 1 to 10,000.
+            same: Compares the texts of both answers, in place of ours; also called here.
+            carry_over: Keep unchanged answers under the version's behaviour too: they expire when
+                they would have expired, and ``entry.origin`` says what they come from.
+            dry_run: Ask nobody, and report what would be asked.
+            concurrency: Calls of the model at a time.
+            tenant: Only runs of this tenant; its own context where it has one.
+            progress: Is called with how many answers were asked for, of how many.
+
+        Raises:
+            ValidationError: One of them is not what it has to be.
+            NotFound: There is no such context, version or label.
+            BackendError: Store or embedder failed.
+        """
+        plan = await self._run(lambda life: plan_replay(life, context, version, tenant, limit))
+        if dry_run:
+            return self._life().replays.planned(plan)
+        answers = await ask(
+            list(plan.cases()), called(model), same, concurrency, progress, self.config
+        )
+        return await self._run(
+            lambda life: life.replays.judge(plan, answers, carry_over=carry_over)
+        )
+
+
+def called(model: Model | None) -> Model:
+    """Return the model, or raise `ValidationError` where there is none."""
+    if not callable(model):
+        raise ValidationError("model", f"expected a function, got {type(model).__name__}")
+    return model
+
+
+async def plan_replay(
+    life: Life, context: str, version: int | str, tenant: str | None, limit: int
+) -> Plan:
+    """Plan a replay, over the runs and answers of just now as well; see `replay`."""
+    await life.flush()
+    return await life.replays.plans.make(context, version, tenant, limit)

@@ -43,6 +43,8 @@ from cache_fabric.pricing import PriceTable
 from cache_fabric.recipes import Recipes
 from cache_fabric.records import Execution, Page
 from cache_fabric.reindex import Progress, Reindexed, reindex
+from cache_fabric.replay import Replays
+from cache_fabric.replay_plan import ReplayPlans
 from cache_fabric.retention import Retention
 from cache_fabric.scopes import Owner
 from cache_fabric.semantic_tier import SemanticTier
@@ -158,13 +160,13 @@ class Life:
             self.verdicts.vote,
             lambda event: emit_to(heard, event),
         )
-        self._judge_contexts(kept_feedback)
+        self._judge_contexts(kept_feedback, prices)
         self.invalidations = Invalidations(
             self.engine, self.contexts.live, parts.store, self.verdicts.keeping, config.secret
         )
 
-    def _judge_contexts(self, feedback: KeptFeedback) -> None:
-        """Make what feedback says of the versions of contexts."""
+    def _judge_contexts(self, feedback: KeptFeedback, prices: PriceTable) -> None:
+        """Make what feedback and replays say of the versions of contexts."""
         store, records, config = self.engine.store, self.parts.store, self._config
         heard = self._heard
         self.scores = ContextScores(feedback, self.contexts.live)
@@ -177,6 +179,8 @@ class Life:
             lambda event: emit_to(heard, event),
         )
         self.datasets = Datasets(feedback, self.executions)
+        plans = ReplayPlans(self.engine, self.contexts, self.executions, self.recipes, config)
+        self.replays = Replays(plans, self.engine, self.contexts, self.recipes, config, prices)
 
     async def know_contexts(self) -> None:
         """Load the live view before a first lookup, so that its partition is the right one."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from cache_fabric.fabric_judged_contexts import SPLIT
+from cache_fabric.fabric_judged_contexts import SPLIT, called, plan_replay
 from cache_fabric.guard_rules import Metric
 from cache_fabric.line_files import Place, Progress
+from cache_fabric.replay import Model, Same, ask_in_turn
 from cache_fabric.sync_view import SyncView
-from cache_fabric.version_records import DatasetSummary, LabelGuard, VersionScore
+from cache_fabric.version_records import DatasetSummary, LabelGuard, ReplayReport, VersionScore
 
 __all__ = ["SyncJudgedContextMethods"]
 
 
 class SyncJudgedContextMethods(SyncView):
-    """Scores, label guards, datasets, blocking."""
+    """Scores, label guards, datasets and replays, blocking."""
 
     def feedback_summary(
         self,
@@ -81,3 +82,26 @@ class SyncJudgedContextMethods(SyncView):
                 progress=progress,
             )
         )
+
+    def replay(
+        self,
+        *,
+        context: str,
+        version: int | str,
+        model: Model | None = None,
+        limit: int = 100,
+        same: Same | None = None,
+        carry_over: bool = False,
+        dry_run: bool = False,
+        concurrency: int = 4,
+        tenant: str | None = None,
+        progress: Progress | None = None,
+    ) -> ReplayReport:
+        fabric, replays = self._fabric, self._fabric._life().replays
+        plan = self._call(
+            lambda: fabric._run(lambda life: plan_replay(life, context, version, tenant, limit))
+        )
+        if dry_run:
+            return replays.planned(plan)
+        answers = ask_in_turn(list(plan.cases()), called(model), same, progress, fabric.config)
+        return self._call(lambda: replays.judge(plan, answers, carry_over=carry_over))

@@ -140,6 +140,7 @@ class CacheEntry:
     """One kept answer with all that is known of the call that produced it.
 
     The id is the exact key and a nonce: it names this answer, not the one that may replace it.
+    ``origin`` says where an answer comes from that no call produced as it is.
     """
 
     id: str
@@ -159,6 +160,7 @@ class CacheEntry:
     text: str = ""
     contexts: tuple[tuple[str, int], ...] = ()
     tags: tuple[str, ...] = ()
+    origin: str | None = None
 
     def age(self, now: float | None = None) -> float:
         """Seconds since the model gave the answer, never negative."""

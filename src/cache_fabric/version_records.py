@@ -1,17 +1,24 @@
-"""Records of what feedback says of the versions of a context."""
+"""Records of what feedback and replays say of the versions of a context."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
+
+from cache_fabric.policy.intervals import share_interval
 
 __all__ = [
     "DatasetSummary",
     "LabelGuard",
     "LabelReturn",
+    "ReplayReport",
+    "ReplayRow",
     "VersionScore",
 ]
+
+ReplayVerdict = Literal["changed", "unchanged", "failed", "skipped", "planned"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,3 +99,73 @@ class DatasetSummary:
     rows: int
     splits: Mapping[str, int]
     skipped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayRow:
+    """One answer of a run, asked for again under another version.
+
+    Attributes:
+        entry_id: Of the answer; ``None`` where the run tells of none that could be asked again.
+        old, new: The texts of both answers.
+        verdict: ``changed``, ``unchanged``, ``failed`` (the model gave no answer), ``skipped`` (it
+            was not asked), or ``planned`` of a dry run.
+        reason: Why, in words.
+        carried: Id of the entry that keeps the old answer under the other version.
+    """
+
+    execution_id: str
+    verdict: ReplayVerdict
+    reason: str
+    entry_id: str | None = None
+    question: str | None = None
+    old: str | None = None
+    new: str | None = None
+    carried: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayReport:
+    """What the last runs of a context would have said under another version.
+
+    Attributes:
+        behaviour: Of the version; answers belong to it.
+        rows: One for each answer that was looked at, newest run first.
+        current: Answers that are found under this behaviour as they are: the runs used it, or a
+            version that differs from it cosmetically.
+        tokens, cost: Of the model's calls, in dollars, where all of them said so; else ``None``.
+    """
+
+    key: str
+    version: int
+    behaviour: int
+    rows: tuple[ReplayRow, ...]
+    current: int
+    tokens: int | None = None
+    cost: float | None = None
+
+    def count(self, verdict: ReplayVerdict) -> int:
+        """Return how many rows came to this."""
+        return sum(row.verdict == verdict for row in self.rows)
+
+    @property
+    def carried(self) -> int:
+        """Answers that are found under the version now without a call."""
+        return sum(row.carried is not None for row in self.rows)
+
+    @property
+    def changed_share(self) -> float | None:
+        """Share of the compared answers that changed; ``None`` where none was compared."""
+        compared = self.count("changed") + self.count("unchanged")
+        return self.count("changed") / compared if compared else None
+
+    @property
+    def changed_interval(self) -> tuple[float, float]:
+        """The 95 % interval of that share."""
+        changed = self.count("changed")
+        return share_interval(changed, changed + self.count("unchanged"))
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """True where every answer is found under the version already."""
+        return not self.rows and self.current > 0

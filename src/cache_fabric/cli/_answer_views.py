@@ -45,6 +45,8 @@ def _rows(entry: EntryExplanation) -> list[tuple[str, str]]:
         ("tokens", "" if entry.tokens is None else f"{entry.tokens:,}"),
         ("cost", "" if entry.cost_micros is None else f"${entry.cost_micros / 1e6:,.6f}"),
     ]
+    if entry.origin is not None:
+        rows.append(("origin", entry.origin))
     texts = (("question", entry.question), ("text", entry.text))
     return rows + [(name, first_line(text)) for name, text in texts if text is not None]
 

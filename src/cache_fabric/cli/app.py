@@ -14,6 +14,7 @@ from cache_fabric.cli import (
     executions,
     feedback,
     reindex,
+    replays,
     serve,
     stats,
     tune,
@@ -39,6 +40,7 @@ app.add_typer(answers.app, name="answers")
 app.add_typer(contexts.app, name="contexts")
 context_scores.add_to(contexts.app)
 app.add_typer(executions.app, name="executions")
+replays.add_to(executions.app)
 app.add_typer(feedback.app, name="feedback")
 
 
