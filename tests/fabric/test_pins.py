@@ -15,6 +15,7 @@ from cache_fabric import (
     CacheOptions,
     CacheRequest,
     FabricConfig,
+    Hit,
     Miss,
     Threshold,
     create_cache_fabric,
@@ -73,6 +74,17 @@ async def test_no_fresh_answer_takes_its_place_whenever_it_was_begun(
     await fabric.flush()
     assert await text(fabric, ask(Q)) == "Bring it."
     assert (await fabric.get_metrics())["answers"]["refused"] == 2
+
+
+async def test_a_lookup_that_was_begun_before_is_answered_by_it(
+    fabric: CacheFabric, ask: Ask
+) -> None:
+    begun = await fabric.begin(ask(Q))
+    entry_id = await answered(fabric, ask(Q))
+    effect = await fabric.pin_answer(entry_id, answer="Bring it.")
+    found = await fabric.lookup(begun)  # type: ignore[arg-type]
+    assert isinstance(found, Hit)
+    assert (found.tier, found.entry.id) == ("exact", effect.entry_id)
 
 
 async def test_an_answer_that_was_on_its_way_is_not_served_over_it(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,6 +70,14 @@ async def test_a_repeated_vote_is_charged_once(strict: CacheFabric, ask: Ask) ->
         (effect,) = await cast(strict, vote)
         assert effect.action == "quarantined"
     assert (await cast(strict, votes[3]))[0].action == "held"
+
+
+async def test_who_changes_his_mind_is_charged_once(strict: CacheFabric, ask: Ask) -> None:
+    (asked,) = await questions(strict, ask, 1)
+    vote = a_vote(await hit(strict, asked))
+    for _ in range(5):
+        assert (await cast(strict, vote))[0].action == "quarantined"
+        assert (await cast(strict, replace(vote, verdict="good")))[0].action == "restored"
 
 
 async def test_a_held_vote_acts_when_it_is_given_again_after_the_hour(
