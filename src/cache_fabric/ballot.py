@@ -26,6 +26,7 @@ from cache_fabric.votes import Effect, Vote
 __all__ = ["Ballot", "KeptCount", "pin_id", "pinned_case"]
 
 _RECOUNT = 60.0  # seconds
+_LONGEST_REASON = 1_000
 
 
 class KeptCount:
@@ -76,6 +77,13 @@ class Ballot:
         text = self.vote.correction
         return [served.entry_id, *([] if text is None else [self._pin(text)])]
 
+    async def prepare(self) -> None:
+        """Do what takes long before others have to wait for it; raises `BackendError`."""
+        served = self.vote.served
+        if served.tier == "semantic" and self.vote.verdict is not None:
+            self.entry = await self._engine.entry(served.entry_id)
+            await self._embed()
+
     async def step(self, docket: Docket) -> Docket:
         """Return the docket with this vote counted; raises `BackendError`."""
         case = docket.cases[self.vote.served.entry_id]
@@ -106,7 +114,7 @@ class Ballot:
         return effects_of(self.vote, case, after.cases, self._unfit, self._agreements)
 
     def _cast(self) -> Cast:
-        vote, served = self.vote, self.vote.served
+        vote, served, text = self.vote, self.vote.served, self.vote.correction
         cost = served.saved_cost
         return Cast(
             feedback_id=vote.feedback_id,
@@ -119,9 +127,9 @@ class Ballot:
             hit=served.outcome == "hit",
             micros=None if cost is None else round(cost * 1e6),
             tokens=served.saved_tokens or 0,
-            why=vote.why,
-            correction=vote.correction,
-            pin=None if self._correction() is None else self._pin(vote.correction or ""),
+            why=vote.why[:_LONGEST_REASON],
+            correction=None if text is None else self._pin(text).partition(".")[2],
+            pin=None if text is None or self._correction() is None else self._pin(text),
             tenant=vote.tenant,
             user=vote.user,
             negative=self._negative() if vote.verdict == "bad" else None,
@@ -156,6 +164,9 @@ class Ballot:
             return None
         if self.entry is None:
             self._unfit = "the answer is gone, and with it the form of one"
+            return None
+        if len(text) > self._config.max_entry_bytes:
+            self._unfit = "it is longer than an answer may be"
             return None
         if self._engine.verdicts.is_full:
             self._unfit = "too many answers are pinned already"
@@ -224,7 +235,7 @@ class Ballot:
             at=vote.at,
             what=what,
             by=vote.annotator,
-            why=why,
+            why=why[:_LONGEST_REASON],
             execution_id=vote.execution_id,
             tenant=vote.tenant,
             user=vote.user,

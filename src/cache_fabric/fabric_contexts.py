@@ -268,9 +268,11 @@ class ContextMethods:
                 yield change
 
     def on(self, event: str, listener: Listener) -> None:
-        """Call ``listener(event, value)`` on ``changed``, ``stale``, ``error`` and ``retired``.
+        """Call ``listener(event, value)`` on an event of the change log.
 
-        ``retired`` says that some process took answers back; its value is a `records.Retired`.
+        These are ``changed``, ``stale`` and ``error``; ``retired`` when some process took answers
+        back (a `records.Retired`); and ``judged`` when an answer was quarantined, restored, pinned
+        or unpinned (the id of its entry).
         """
         listeners = self._life().contexts.live.listeners
         if event not in listeners:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from cache_fabric.errors import ValidationError
 from cache_fabric.life import Life
+from cache_fabric.validation import check_id
 from cache_fabric.votes import Effect
 
 __all__ = ["VerdictMethods"]
 
+_LONGEST_REASON = 1_000
 T = TypeVar("T")
 
 
@@ -22,10 +25,10 @@ class VerdictMethods:
     async def retire_answer(self, entry_id: str, *, by: str | None = None, why: str = "") -> Effect:
         """Quarantine an answer: no process serves it any more; `restore_answer` brings it back.
 
-        ``by`` and ``why`` go into its history. Raises `NotFound` if nothing is known of it,
-        `BackendError` where the store failed.
+        ``by`` and ``why`` (at most 1,000 characters) go into its history. Raises `NotFound` if
+        nothing is known of it, `BackendError` where the store failed.
         """
-        return await self._run(lambda life: life.verdicts.retire(entry_id, by=by or "", why=why))
+        return await self._run(lambda life: life.verdicts.retire(entry_id, **_said(by, why)))
 
     async def restore_answer(
         self, entry_id: str, *, by: str | None = None, why: str = ""
@@ -36,7 +39,7 @@ class VerdictMethods:
         hits had saved is booked again. A newer answer to its question stays in its place; the
         effect says so. A pinned answer becomes an ordinary one. Raises as `retire_answer`.
         """
-        return await self._run(lambda life: life.verdicts.restore(entry_id, by=by or "", why=why))
+        return await self._run(lambda life: life.verdicts.restore(entry_id, **_said(by, why)))
 
     async def pin_answer(
         self,
@@ -65,5 +68,14 @@ class VerdictMethods:
             BackendError: The store failed.
         """
         return await self._run(
-            lambda life: life.verdicts.pin(entry_id, answer=answer, by=by or "", why=why)
+            lambda life: life.verdicts.pin(entry_id, answer=answer, **_said(by, why))
         )
+
+
+def _said(by: str | None, why: str) -> dict[str, str]:
+    if by is not None:
+        check_id(by, "by")
+    given: object = why
+    if not isinstance(given, str) or len(given) > _LONGEST_REASON:
+        raise ValidationError("why", f"expected at most {_LONGEST_REASON:,} characters of text")
+    return {"by": by or "", "why": why}

@@ -64,7 +64,8 @@ class Cast:
         number: Its place among the votes and acts on this answer.
         held: Whether it was over its annotator's limit.
         hit: Whether the answer came from the cache; ``micros`` and ``tokens`` were saved then.
-        correction: The right answer; ``pin`` is the id of the entry that it makes.
+        correction: Short name of the words of the right answer; ``pin`` is the id of the entry that
+            they make.
         negative: Where the answer was served by meaning.
     """
 

@@ -163,6 +163,7 @@ class Verdicts:
 
     async def _vote(self, vote: Vote) -> list[Effect]:
         ballot = Ballot(vote, self._engine, self._kept, self._config)
+        await ballot.prepare()
         annotator = vote.annotator if vote.trusted else None
         before, after, _ = await self._change(ballot.ids, ballot.step, annotator)
         effects = ballot.effects(before, after)

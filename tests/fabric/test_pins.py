@@ -215,6 +215,24 @@ async def test_what_is_not_kept_cannot_be_pinned(fabric: CacheFabric, ask: Ask) 
     assert (await fabric.pin_answer(missing)).action == "pinned"
 
 
+async def test_what_is_said_of_it_is_checked(fabric: CacheFabric, ask: Ask) -> None:
+    entry_id = await answered(fabric, ask(Q))
+    with pytest.raises(ValidationError, match="why: expected at most 1,000 characters"):
+        await fabric.pin_answer(entry_id, why="x" * 1_001)
+    with pytest.raises(ValidationError, match="by: expected text"):
+        await fabric.retire_answer(entry_id, by="")
+
+
+async def test_an_endless_correction_is_not_served(fabric: CacheFabric, ask: Ask) -> None:
+    await answered(fabric, ask(Q))
+    found = await hit(fabric, ask(Q))
+    long = "x" * (fabric.config.max_entry_bytes + 1)
+    effects = await cast(fabric, a_vote(found, correction=long, why=long))
+    assert [effect.action for effect in effects] == ["quarantined", "none"]
+    records = await fabric._run(lambda life: life.parts.store.records(""))
+    assert sum(len(record.value) for record in records) < 10_000
+
+
 def message(**fields: Any) -> dict[str, Any]:
     known: dict[str, Any] = {
         "type": "ai",
