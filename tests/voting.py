@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import Sequence
@@ -61,7 +62,7 @@ async def cast(fabric: CacheFabric, *votes: Vote) -> list[Effect]:
 
 async def answered(fabric: CacheFabric, request: CacheRequest, answer: Any = "By post.") -> str:
     """Answer a request that misses; returns the id of the entry."""
-    missed = await fabric.lookup(request)
+    missed = await looked_up(fabric, request)
     assert isinstance(missed, Miss), missed
     entry_id = await fabric.store(missed.ticket, answer)
     assert entry_id is not None
@@ -70,14 +71,25 @@ async def answered(fabric: CacheFabric, request: CacheRequest, answer: Any = "By
 
 
 async def hit(fabric: CacheFabric, request: CacheRequest) -> Hit:
-    found = await fabric.lookup(request)
+    found = await looked_up(fabric, request)
     assert isinstance(found, Hit), found
     return found
 
 
 async def missed(fabric: CacheFabric, request: CacheRequest) -> bool:
     """Whether a request misses; nothing is left waiting."""
-    found = await fabric.lookup(request)
+    found = await looked_up(fabric, request)
     if isinstance(found, Miss):
         await fabric.release(found.ticket)
     return isinstance(found, Miss)
+
+
+async def looked_up(fabric: CacheFabric, request: CacheRequest) -> LookupResult:
+    """What a store says that has the time: on a busy machine it may miss its budget at first."""
+    deadline = time.monotonic() + 30
+    while True:
+        found = await fabric.lookup(request)
+        if not isinstance(found, Miss) or found.degraded is None or time.monotonic() > deadline:
+            return found
+        await fabric.release(found.ticket)
+        await asyncio.sleep(0.05)

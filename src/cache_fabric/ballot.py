@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import time
@@ -14,8 +15,9 @@ from cache_fabric.cases import Docket, about
 from cache_fabric.config import FabricConfig
 from cache_fabric.corrections import corrected
 from cache_fabric.engine import Engine
-from cache_fabric.errors import CacheFabricError
+from cache_fabric.errors import CacheFabricError, NotCacheable
 from cache_fabric.exact_tier import ANSWERS
+from cache_fabric.keys import exact_key
 from cache_fabric.near_twins import packed
 from cache_fabric.stores.base import Store
 from cache_fabric.types import CacheEntry
@@ -153,7 +155,7 @@ class Ballot:
 
     def _negative(self) -> Negative | None:
         asked = self.vote.served.exact
-        if self.vector is None or asked is None:
+        if self.vector is None or asked is None or not self._says_what_was_asked():
             return None
         other = None if self._other is None else packed(self._other)
         return Negative(asked=asked, vector=packed(self.vector), served=other)
@@ -171,10 +173,10 @@ class Ballot:
         if self._engine.verdicts.is_full:
             self._unfit = "too many answers are pinned already"
             return None
-        by_meaning = served.tier == "semantic"
-        if by_meaning and served.exact is None:
+        if not self._says_what_was_asked():
             self._unfit = "the run does not say what was asked"
             return None
+        by_meaning = served.tier == "semantic"
         question = served.question if by_meaning else self.entry.question
         entry_id = self._pin(text)
         right = corrected(self.entry, text, entry_id=entry_id, question=question, at=self.vote.at)
@@ -182,9 +184,22 @@ class Ballot:
             self._unfit = "its form cannot take a text alone"
         return right
 
+    def _says_what_was_asked(self) -> bool:
+        """Whether the keys that the run names are those of its question: runs come from outside."""
+        served, entry = self.vote.served, self.entry
+        if served.tier != "semantic" or entry is None:
+            return True
+        if served.exact is None or served.question is None:
+            return False
+        with contextlib.suppress(NotCacheable):
+            asked = exact_key(entry.partition, served.question, self._config.secret)
+            return hmac.compare_digest(asked.encode(), served.exact.encode())
+        return False
+
     def _pin(self, text: str) -> str:
-        served = self.vote.served
-        exact = served.exact or served.entry_id.partition(".")[0]
+        served, exact = self.vote.served, self.vote.served.entry_id.partition(".")[0]
+        if served.tier == "semantic" and served.exact is not None:
+            exact = served.exact
         return pin_id(exact, text, self._config.secret)
 
     async def _within_limit(

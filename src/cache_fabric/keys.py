@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from cache_fabric.errors import NotCacheable
 from cache_fabric.types import CacheRequest, KeySet
 
-__all__ = ["QUESTION", "Emptied", "Known", "canonical", "derive", "emptied"]
+__all__ = ["QUESTION", "Emptied", "Known", "canonical", "derive", "emptied", "exact_key"]
 
 Known = Callable[[str], tuple[str, int] | None]
 """Finds the context that has a text, as (path, behaviour)."""
@@ -84,12 +84,17 @@ def derive(
     family = hmac.digest(secret, canonical(task, max_bytes), "sha256")
     whose = (request.tenant, request.user, messages, contexts)
     partition = hmac.digest(secret, family + canonical(whose, max_bytes), "sha256")
-    asked = b"" if question is None else b"?" + _utf8(question)
-    if len(asked) > max_bytes:
+    if question is not None and len(_utf8(question)) >= max_bytes:
         raise NotCacheable(f"request over {max_bytes} bytes")
-    exact = hmac.digest(secret, partition + asked, "sha256")
+    exact = exact_key(partition.hex(), question, secret)
     named = tuple((path, behaviour) for _, path, behaviour in contexts)
-    return KeySet(partition.hex(), exact.hex(), question, named, family.hex())
+    return KeySet(partition.hex(), exact, question, named, family.hex())
+
+
+def exact_key(partition: str, question: str | None, secret: bytes) -> str:
+    """Return the exact key of a question in a partition; raises `NotCacheable` as `derive`."""
+    asked = b"" if question is None else b"?" + _utf8(question)
+    return hmac.digest(secret, bytes.fromhex(partition) + asked, "sha256").hex()
 
 
 def emptied(request: CacheRequest, known: Known | None) -> Emptied:

@@ -8,6 +8,7 @@ commit that decided it, so that a repetition finishes what a crash cut short.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -162,6 +163,9 @@ class Verdicts:
         return await self.keeping.erase(subject)
 
     async def _vote(self, vote: Vote) -> list[Effect]:
+        if not _IDS.fullmatch(vote.served.entry_id):
+            told = "the run names no answer of a cache"
+            return [self._acted(Effect(entry_id="", action="none", reason=told))]
         ballot = Ballot(vote, self._engine, self._kept, self._config)
         await ballot.prepare()
         annotator = vote.annotator if vote.trusted else None
@@ -287,4 +291,5 @@ class Verdicts:
             kept.index_soon(entry_id)
 
 
+_IDS = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{8,32}")
 _WORDS: dict[Order, str] = {"retire": "quarantined", "restore": "restored", "pin": "pinned"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 
 from cache_fabric import CacheFabric, CacheRequest, Hit
@@ -58,6 +59,19 @@ async def test_a_correction_and_its_end_reach_every_process(make: Make) -> None:
     await one.restore_answer(entry_id)
     await judged.wait()
     assert (await hit(other, request())).entry.id == entry_id
+
+
+async def test_the_limit_of_an_annotator_is_one_for_all_processes(make: Make) -> None:
+    fabrics = [await make() for _ in range(2)]
+    limit = fabrics[0].config.feedback_grace
+    votes = []
+    for number in range(limit + 6):
+        asked = dataclasses.replace(request(), model=f"model {number}")
+        await answered(fabrics[0], asked)
+        votes.append(a_vote(await hit(fabrics[0], asked)))
+    effects = await asyncio.gather(*(cast(fabrics[n % 2], vote) for n, vote in enumerate(votes)))
+    actions = sorted(effect[0].action for effect in effects)
+    assert actions == ["held"] * 6 + ["quarantined"] * limit
 
 
 async def test_votes_of_many_processes_on_one_answer_are_all_counted(make: Make) -> None:

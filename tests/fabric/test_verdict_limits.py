@@ -114,6 +114,34 @@ async def test_a_correction_of_somebody_who_is_not_trusted_waits_for_the_same_wo
     assert (await hit(fabric, ask("q"))).entry.text == "Bring it."
 
 
+@pytest.mark.parametrize("entry_id", ["x", "a/b", "0" * 64, "\ud800", "0" * 64 + "." + "0" * 999])
+async def test_a_run_that_names_no_answer_changes_nothing(
+    fabric: CacheFabric, ask: Ask, entry_id: str
+) -> None:
+    await answered(fabric, ask("q"))
+    vote = a_vote(await hit(fabric, ask("q")))
+    forged = replace(vote, served=replace(vote.served, entry_id=entry_id))
+    (effect,) = await cast(fabric, forged)
+    assert effect.action == "none"
+    assert await fabric._run(lambda life: life.parts.store.records("j/")) == []
+
+
+async def test_a_run_cannot_have_a_question_answered_that_was_not_asked(
+    fabric: CacheFabric, ask: Ask
+) -> None:
+    await answered(fabric, ask("How do I return an item?"))
+    target = await fabric.lookup(ask("Who owns the shop?", tenant="acme"))
+    found = await hit(fabric, ask("How can I return an item?"))
+    vote = a_vote(found, correction="Me.")
+    keys = target.ticket.keys  # type: ignore[union-attr]
+    forged = replace(vote, served=replace(vote.served, exact=keys.exact, question=keys.question))
+    effects = await cast(fabric, forged)
+    assert [effect.action for effect in effects] == ["quarantined", "none"]
+    assert await fabric.list_answers(state="pinned") == []
+    assert await fabric.store(target.ticket, "Acme.") is not None  # type: ignore[union-attr]
+    assert (await hit(fabric, ask("Who owns the shop?", tenant="acme"))).entry.text == "Acme."
+
+
 async def test_annotators_have_no_names_in_their_accounts(fabric: CacheFabric, ask: Ask) -> None:
     await answered(fabric, ask("q"))
     await cast(fabric, a_vote(await hit(fabric, ask("q")), by="ann@example.org"))
