@@ -34,13 +34,12 @@ def a_vote(
     result: LookupResult,
     verdict: str | None = "bad",
     *,
-    entry_id: str | None = None,
     run: str | None = None,
     by: str = "ann",
     **fields: Any,
 ) -> Vote:
     """What somebody says of the answer that a run was given."""
-    (served,) = served_in({"cache": provenance(result, entry_id)})
+    (served,) = served_in({"cache": provenance(result)})
     run = run or f"run-{next(_runs)}"
     known: dict[str, Any] = {
         "feedback_id": f"{run}/quality/{by}",

@@ -212,9 +212,7 @@ class CallerSide:
             cost_micros=cost,
         )
         entry = self._entry(ticket or keys, request, answer, event)
-        reason = may_store(answer, self._config)
-        if reason is None and keys.exact in self._engine.verdicts.pinned:
-            reason = "a pinned answer stays"
+        reason = may_store(answer, self._config) or self._engine.verdicts.hindrance(entry)
         data = b""
         if reason is None:
             try:

@@ -87,6 +87,12 @@ class LiveVerdicts:
             return False
         return not self._pins or self.pin_of(entry.exact) in (None, entry.id)
 
+    def hindrance(self, entry: CacheEntry) -> str | None:
+        """Return why a fresh answer must not be kept, if so; from any thread."""
+        if entry.exact in self.pinned:
+            return "a pinned answer stays"
+        return "found bad before it came" if entry.id in self._barred else None
+
     def is_barred(self, entry_id: str) -> bool:
         """Return whether an answer is quarantined."""
         return entry_id in self._barred

@@ -45,12 +45,24 @@ async def test_restore_brings_back_the_same_bytes_under_the_same_id(
 async def test_the_answer_of_a_miss_can_be_bad_too(fabric: CacheFabric, ask: Ask) -> None:
     result = await fabric.lookup(ask(RETURN))
     assert isinstance(result, Miss)
-    entry_id = await fabric.store(result.ticket, "x")
-    (effect,) = await cast(fabric, a_vote(result, entry_id=entry_id))
+    await fabric.store(result.ticket, "x")
+    (effect,) = await cast(fabric, a_vote(result))
     assert effect.action == "quarantined"
     assert await missed(fabric, ask(RETURN))
     await fabric.flush()
     assert (await fabric.inspect()).answers == {}
+
+
+async def test_an_answer_that_is_found_bad_before_it_comes_is_not_kept(
+    fabric: CacheFabric, ask: Ask
+) -> None:
+    result = await fabric.lookup(ask(RETURN))
+    assert isinstance(result, Miss)
+    await cast(fabric, a_vote(result))
+    assert await fabric.store(result.ticket, "x") is None
+    await fabric.flush()
+    assert (await fabric.inspect()).answers == {}
+    assert (await fabric.get_metrics())["answers"]["refused"] == 1
 
 
 async def test_after_a_bad_semantic_hit_near_twins_are_refused_and_others_served(

@@ -84,7 +84,7 @@ async def test_one_that_is_still_being_written_never_lands(ask: Ask) -> None:
         entry_id = await fabric.store(result.ticket, "x")
         while not fabric._life().engine.queue._writing:
             await asyncio.sleep(0)
-        voting = asyncio.create_task(cast(fabric, a_vote(result, entry_id=entry_id)))
+        voting = asyncio.create_task(cast(fabric, a_vote(result)))
         while not fabric._life().engine.verdicts.marks:
             await asyncio.sleep(0)
         assert await missed(fabric, ask(Q))

@@ -94,8 +94,8 @@ async def test_the_run_that_the_model_answered_saved_nothing(
 ) -> None:
     fabric, events = heard
     result = await fabric.lookup(ask(Q))
-    entry_id = await fabric.store(result.ticket, "x")  # type: ignore[union-attr]
-    await cast(fabric, a_vote(result, entry_id=entry_id))
+    await fabric.store(result.ticket, "x")  # type: ignore[union-attr]
+    await cast(fabric, a_vote(result))
     assert not events
 
 
