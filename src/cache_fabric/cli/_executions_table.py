@@ -30,8 +30,9 @@ def _writes(figures: Figures) -> Table:
         table.add_column(column, justify="right")
     table.add_column("bar")
     for track in figures.tracks:
+        rate = "" if track.per_second is None else f"{track.per_second:,.0f}"
         calls = ["" if us is None else f"{us:,.1f}" for us in (track.p50_us, track.p99_us)]
-        table.add_row(track.name, f"{track.per_second:,.0f}", *calls, track.bar)
+        table.add_row(track.name, rate, *calls, track.bar)
     return table
 
 

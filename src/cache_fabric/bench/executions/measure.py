@@ -44,10 +44,10 @@ Told = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """A way to write; microseconds are those of one call, ``None`` where calls were not timed."""
+    """A way to write: how many are written a second, or how long its caller takes, or both."""
 
     name: str
-    per_second: float
+    per_second: float | None = None
     p50_us: float | None = None
     p99_us: float | None = None
     bar: str = ""
@@ -137,7 +137,7 @@ def _calls(fabric: SyncCacheFabric, told: Told) -> Iterator[Track]:
                 fabric.flush()
             told(name, len(times), _CALLS)
         fabric.flush()
-        yield _timed(name, times, sum(times), bar)
+        yield _timed(name, times, bar=bar)
 
 
 def _waiting(fabric: SyncCacheFabric, told: Told) -> Iterator[Track]:
@@ -263,10 +263,10 @@ def _p95(times: Sequence[float]) -> float:
     return statistics.quantiles(times, n=20, method="inclusive")[18]
 
 
-def _timed(name: str, times: Sequence[float], taken: float, bar: str = "") -> Track:
+def _timed(name: str, times: Sequence[float], taken: float | None = None, bar: str = "") -> Track:
     return Track(
         name=name,
-        per_second=len(times) / taken,
+        per_second=None if taken is None else len(times) / taken,
         p50_us=1e6 * statistics.median(times),
         p99_us=1e6 * statistics.quantiles(times, n=100)[98],
         bar=bar,
