@@ -53,7 +53,7 @@ def test_sqlite_keeps_what_it_acknowledged_to_killed_processes(
 ) -> None:
     url = f"sqlite://{tmp_path / 'fabric.db'}"
     assert start("cycles", url, acknowledged, cycles).wait(800) == 0
-    assert_kept(url, names_in(acknowledged, "process"), at_least=cycles)
+    assert_kept(url, names_in(acknowledged, "process"), of=cycles)
 
 
 @pytest.mark.timeout(900)
@@ -62,7 +62,7 @@ def test_redis_keeps_what_it_acknowledged_to_killed_processes(
     server: Server, acknowledged: Path, cycles: int
 ) -> None:
     assert start("cycles", server.url, acknowledged, cycles).wait(800) == 0
-    assert_kept(server.url, names_in(acknowledged, "process"), at_least=cycles)
+    assert_kept(server.url, names_in(acknowledged, "process"), of=cycles)
 
 
 # One that syncs every second may lose what it acknowledged while a slow disk was syncing.
@@ -79,7 +79,7 @@ def test_redis_that_syncs_always_keeps_what_it_acknowledged_before_it_was_killed
             server.end(signal.SIGKILL)
             writer.kill()
         server.start()
-    assert_kept(server.url, names_in(acknowledged, "disk"), at_least=cycles)
+    assert_kept(server.url, names_in(acknowledged, "disk"), of=cycles)
 
 
 @pytest.mark.timeout(900)
@@ -120,8 +120,10 @@ def everything(fabric: SyncCacheFabric, graph: str | None = None) -> list[Execut
             return found
 
 
-def assert_kept(url: str, names: set[str], *, at_least: int) -> None:
-    assert len(names) >= at_least, "too few writes were acknowledged"
+def assert_kept(url: str, names: set[str], *, of: int) -> None:
+    assert len({name.partition(".")[0] for name in names}) > of // 2, (
+        "too few cycles wrote anything"
+    )
     with open_fabric(url).sync as fabric:
         waited = everything(fabric, graph="waited")
         assert names <= {run.execution_id for run in waited}
