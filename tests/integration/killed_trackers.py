@@ -55,10 +55,15 @@ def cycles(url: str, file: Path, count: int) -> None:
     with open_fabric(url).sync as first:  # imports what a child needs
         first.get_execution("none")
     for cycle in range(count):
+        written = file.stat().st_size
         pid = os.fork()
         if pid == 0:
             once(url, file, cycle)
-        time.sleep(0.06 + rng.random() / 12)
+        # Every other child has written something when it is killed, however busy the machine is.
+        deadline = time.monotonic() + 30
+        while cycle % 2 and file.stat().st_size == written and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(rng.random() / 8)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 

@@ -17,7 +17,7 @@ from integration.killed_trackers import STEPS, open_fabric, state_of
 from servers import Server, eventually, running
 
 CYCLES = [100, pytest.param(500, marks=pytest.mark.campaign)]
-SERVER_CYCLES = [10, pytest.param(100, marks=pytest.mark.campaign)]
+SERVER_CYCLES = [5, pytest.param(100, marks=pytest.mark.campaign)]
 WRITES = [10_000, pytest.param(100_000, marks=pytest.mark.campaign)]
 
 
@@ -121,7 +121,7 @@ def everything(fabric: SyncCacheFabric, graph: str | None = None) -> list[Execut
 
 
 def assert_kept(url: str, names: set[str], *, of: int) -> None:
-    assert len({name.partition(".")[0] for name in names}) > of // 2, (
+    assert len({name.partition(".")[0] for name in names}) >= of // 2, (
         "too few cycles wrote anything"
     )
     with open_fabric(url).sync as fabric:
