@@ -104,6 +104,7 @@ class AnswerMethods:
         *,
         context: str | None = None,
         tenant: str | None = None,
+        user: str | None = None,
         tag: str | None = None,
         model: str | None = None,
         state: State = "active",
@@ -113,7 +114,7 @@ class AnswerMethods:
 
         ``state`` is ``active``, ``quarantined`` (refused, can be restored) or ``pinned``.
         """
-        selector = Selector(context=context, tenant=tenant, tag=tag, model=model)
+        selector = Selector(context=context, tenant=tenant, user=user, tag=tag, model=model)
         return await self._run(lambda life: life.invalidations.find(selector, state, limit))
 
     async def invalidate(
@@ -122,6 +123,7 @@ class AnswerMethods:
         entry: str | None = None,
         context: str | None = None,
         tenant: str | None = None,
+        user: str | None = None,
         tag: str | None = None,
         model: str | None = None,
         dry_run: bool = False,
@@ -136,14 +138,16 @@ class AnswerMethods:
         Args:
             entry: Id of one answer.
             context: Key of a context; the answers given under any version of it, in any scope.
-            tenant, tag, model: As the request named them.
+            tenant, user, tag, model: As the request named them.
             dry_run: Only count.
 
         Raises:
             ValidationError: Nothing is named, or a value is no name.
             BackendError: The store failed.
         """
-        selector = Selector(entry=entry, context=context, tenant=tenant, tag=tag, model=model)
+        selector = Selector(
+            entry=entry, context=context, tenant=tenant, user=user, tag=tag, model=model
+        )
         return await self._run(lambda life: life.invalidations.apply(selector, dry_run=dry_run))
 
     async def clear(self) -> int:

@@ -1,11 +1,12 @@
-"""Answers are taken back: by entry, context, tenant, tag or model, in every process.
+"""Answers are taken back: by entry, context, tenant, user, tag or model, in every process.
 
 The store is the authority and goes first; a vector that outlives its entry is never served and is
-removed on sight. The change log then tells every process, which empties its hot tier of these
-answers and keeps none that was begun before. Hot tiers are searched as well, for answers that the
-store does not hold, because they were evicted or never let in. A process hears of it as fast as of
-a new context version; one that has lost the log forgets its whole hot tier when it is back, and
-until then serves from it for at most ``hot_ttl`` seconds.
+removed on sight. The change log then tells every process, which empties its hot tier and its write
+queue of these answers and keeps none that was begun before. Hot tiers are searched as well, for
+answers that the store does not hold, because they were evicted or never let in. A process hears of
+it as fast as of a new context version; one that has lost the log forgets its whole hot tier when it
+is back, and until then serves from it for at most ``hot_ttl`` seconds. Whose answers they were is
+said by a keyed hash only: the log outlives them.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import asyncio
 import heapq
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from itertools import islice
+from typing import Any
 
 from cache_fabric.case_keeping import CaseKeeping
 from cache_fabric.context_view import note_of_retired
@@ -26,6 +28,7 @@ from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.records import ContextChange, Invalidation, Resync, Retired
 from cache_fabric.selector import Selector
 from cache_fabric.stores.base import Store
+from cache_fabric.subject import Subject
 from cache_fabric.types import CacheEntry
 from cache_fabric.verdict_rules import STATES, State
 
@@ -34,6 +37,7 @@ __all__ = ["Invalidations"]
 _BATCH = 500
 _MOST_TOLD = 1_000  # keys in one note of the change log
 _STEP = 64  # envelopes read between two turns of the loop: about a millisecond
+_PASSES = 10
 
 
 class Invalidations:
@@ -97,6 +101,29 @@ class Invalidations:
         await self._cool(selector)
         return Invalidation(apart + len(keys), revision=await self._tell(selector, keys))
 
+    async def erase(self, subject: Subject, made: Collection[str]) -> int:
+        """Delete the answers of a subject and those of these ids; returns how many there were.
+
+        It looks again until there are none: what another process wrote while this one was looking
+        may have landed behind it.
+        """
+        selector, count = Selector(tenant=subject.tenant, user=subject.user), 0
+        for _ in range(_PASSES):
+            self._engine.retirements.add(selector, time.monotonic())
+            keys = [entry.exact async for entry in self._matching(selector, made)]
+            await self._delete(keys)
+            await self._cool(selector, made)
+            await self._tell(selector, keys)
+            count += len(keys)
+            if not keys:
+                break
+        return count
+
+    async def count(self, subject: Subject, made: Collection[str]) -> int:
+        """Return how many answers `erase` would delete."""
+        selector = Selector(tenant=subject.tenant, user=subject.user)
+        return len([entry async for entry in self._matching(selector, made)])
+
     async def clear(self) -> int:
         """Forget every answer of the namespace, in every process; returns how many there were."""
         count = await self._engine.clear()
@@ -104,7 +131,9 @@ class Invalidations:
         await self._tell(Selector(), None)
         return count
 
-    async def _matching(self, selector: Selector) -> AsyncIterator[CacheEntry]:
+    async def _matching(
+        self, selector: Selector, also: Collection[str] = ()
+    ) -> AsyncIterator[CacheEntry]:
         await self._engine.queue.flush()
         if selector.entry is not None:
             one, pinned = await self._engine.entry(selector.entry), self._engine.verdicts.pinned
@@ -114,7 +143,7 @@ class Invalidations:
         await self._engine.store.open()
         async for _, data in self._records.scan(ANSWERS):
             entry = self._engine.exact.read(data)
-            if entry is not None and selector.matches(entry):
+            if entry is not None and (selector.matches(entry) or entry.id in also):
                 yield entry
 
     async def _delete(self, keys: Sequence[str]) -> None:
@@ -125,40 +154,60 @@ class Invalidations:
             self._engine.capacity.forget(batch)
             await self._engine.kept.unindex(batch)
 
-    async def _cool(self, selector: Selector) -> None:
+    async def _cool(self, selector: Selector, also: Collection[str] = ()) -> None:
         """Take out of the hot tier what the store could not name."""
         hot = self._engine.hot
         keys = hot.keys() if selector.entry is None else [selector.entry.partition(".")[0]]
         for number, key in enumerate(keys, 1):
             entry = self._engine.exact.read(hot.get(key))
-            if entry is not None and selector.matches(entry):
+            if entry is not None and (selector.matches(entry) or entry.id in also):
                 hot.discard([key])
             if number % _STEP == 0:
                 await asyncio.sleep(0)
 
+    async def _overtake(self, selector: Selector) -> None:
+        """Take back what waits to be written, and would land after the store was searched."""
+        queue, meant = self._engine.queue, []
+        for number, item in enumerate(queue.items(), 1):
+            entry = self._engine.exact.read(item.data)
+            if entry is not None and selector.matches(entry):
+                meant.append(item.key)
+            if number % _STEP == 0:
+                await asyncio.sleep(0)
+        held = queue.discard(meant)
+        self._engine.kept.give_up(held)
+        late = set(meant).difference(item.key for item in held)
+        if late:  # on its way, or there by now
+            await queue.flush()
+            self._engine.kept.retire(list(late))
+
     async def _tell(self, selector: Selector, keys: Sequence[str] | None) -> int:
         told = None if keys is None or len(keys) > _MOST_TOLD else tuple(keys)
-        retired = Retired(self._origin, selector.named(), told)
+        retired = Retired(self._origin, selector.veiled(self._secret).named(), told)
         note = note_of_retired(retired, self._secret)
         return await self._engine.store.demand(lambda: self._records.commit([], note=note))
 
     def _hear(self, retired: Retired) -> None:
         if retired.origin == self._origin:
             return
-        selector, engine = Selector(**retired.named), self._engine
+        selector, engine = Selector(**retired.named, secret=self._secret), self._engine
         engine.retirements.add(selector, time.monotonic())
+        self._search(self._overtake(selector))
         if retired.keys is not None:
             engine.hot.discard(retired.keys)
             engine.capacity.forget(retired.keys)
-            search = asyncio.get_running_loop().create_task(self._cool(selector))
-            self._searches.add(search)
-            search.add_done_callback(self._searches.discard)
+            self._search(self._cool(selector))
             return
         engine.hot.clear()
         if retired.named:
             engine.capacity.count_soon()
         else:
             engine.capacity.clear()
+
+    def _search(self, work: Coroutine[Any, Any, None]) -> None:
+        search = asyncio.get_running_loop().create_task(work)
+        self._searches.add(search)
+        search.add_done_callback(self._searches.discard)
 
     def _hear_of_gap(self, change: ContextChange | Resync) -> None:
         if isinstance(change, Resync):

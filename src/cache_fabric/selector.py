@@ -1,8 +1,9 @@
-"""Which answers are meant: by entry, context, tenant, tag or model; all that is named must fit."""
+"""Which answers are meant: by entry, context, tenant, user, tag or model; all named must fit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import hmac
+from dataclasses import dataclass, field, fields, replace
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.scopes import SEPARATOR
@@ -21,7 +22,8 @@ class Selector:
     Args:
         entry: Id of one answer.
         context: Key of a context that stood for a system message of the call, in any scope.
-        tenant, tag, model: As the request named them.
+        tenant, user, tag, model: As the request named them.
+        secret: Where it is given, tenant and user are what `veiled` made of the names.
 
     Raises:
         ValidationError: A value is no name; the message says which.
@@ -30,8 +32,10 @@ class Selector:
     entry: str | None = None
     context: str | None = None
     tenant: str | None = None
+    user: str | None = None
     tag: str | None = None
     model: str | None = None
+    secret: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in self.named().items():
@@ -39,24 +43,51 @@ class Selector:
 
     def named(self) -> dict[str, str]:
         """Return what is asked for by name."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {name: getattr(self, name) for name in _NAMES}
         return {name: value for name, value in values.items() if value is not None}
+
+    def veiled(self, secret: bytes) -> Selector:
+        """Return the same selector without a name of a person in it: a keyed hash stands for it.
+
+        What other processes are told of stays in the change log, after the answers are gone.
+        """
+        marks = {
+            name: _mark(secret, name, value)
+            for name, value in self.named().items()
+            if name in _PERSONAL
+        }
+        return replace(self, secret=secret, **marks)
 
     def require_one(self) -> None:
         """Raise `ValidationError` when nothing is named: then everything would be meant."""
         if not self.named():
-            choices = ", ".join(f.name for f in fields(self))
+            choices = ", ".join(_NAMES)
             raise ValidationError("invalidate", f"expected at least one of {choices}")
 
     def matches(self, entry: CacheEntry) -> bool:
         """Return whether an answer is meant."""
         return (
             self.entry in (None, entry.id)
-            and self.tenant in (None, entry.tenant)
             and self.model in (None, entry.model)
             and (self.tag is None or self.tag in entry.tags)
             and (self.context is None or self.context in map(_key, entry.contexts))
+            and self._is("tenant", self.tenant, entry.tenant)
+            and self._is("user", self.user, entry.user)
         )
+
+    def _is(self, name: str, asked: str | None, has: str | None) -> bool:
+        if asked is None or has is None or self.secret is None:
+            return asked in (None, has)
+        return asked == _mark(self.secret, name, has)
+
+
+_NAMES = tuple(f.name for f in fields(Selector) if f.name != "secret")
+_PERSONAL = ("tenant", "user")
+
+
+def _mark(secret: bytes, name: str, value: str) -> str:
+    said = f"{name}\x00{value}".encode("utf-8", "surrogatepass")
+    return hmac.digest(secret, said, "sha256").hex()
 
 
 def _key(context: tuple[str, int]) -> str:

@@ -136,6 +136,7 @@ class SyncCacheFabric(
         *,
         context: str | None = None,
         tenant: str | None = None,
+        user: str | None = None,
         tag: str | None = None,
         model: str | None = None,
         state: State = "active",
@@ -143,7 +144,13 @@ class SyncCacheFabric(
     ) -> list[CacheEntry]:
         return self._call(
             lambda: self._fabric.list_answers(
-                context=context, tenant=tenant, tag=tag, model=model, state=state, limit=limit
+                context=context,
+                tenant=tenant,
+                user=user,
+                tag=tag,
+                model=model,
+                state=state,
+                limit=limit,
             )
         )
 
@@ -153,13 +160,20 @@ class SyncCacheFabric(
         entry: str | None = None,
         context: str | None = None,
         tenant: str | None = None,
+        user: str | None = None,
         tag: str | None = None,
         model: str | None = None,
         dry_run: bool = False,
     ) -> Invalidation:
         return self._call(
             lambda: self._fabric.invalidate(
-                entry=entry, context=context, tenant=tenant, tag=tag, model=model, dry_run=dry_run
+                entry=entry,
+                context=context,
+                tenant=tenant,
+                user=user,
+                tag=tag,
+                model=model,
+                dry_run=dry_run,
             )
         )
 

@@ -90,10 +90,12 @@ class WriteBehind:
     def of(self, partition: str) -> list[PendingWrite]:
         """Return the embedded writes of a partition that the index may not hold yet."""
         return [
-            item
-            for item in (*self._writing.values(), *self._waiting.values())
-            if item.partition == partition and item.vector is not None
+            item for item in self.items() if item.partition == partition and item.vector is not None
         ]
+
+    def items(self) -> list[PendingWrite]:
+        """Return the writes that have not landed yet, the oldest first."""
+        return [*self._writing.values(), *self._waiting.values()]
 
     def discard(self, keys: Iterable[str] | None = None) -> list[PendingWrite]:
         """Forget waiting writes of these keys, or all of them; returns what they were."""

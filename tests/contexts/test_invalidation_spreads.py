@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
 
-from cache_fabric import CacheFabric, CacheOptions, CacheRequest, Hit, Miss
+from cache_fabric import (
+    CacheFabric,
+    CacheOptions,
+    CacheRequest,
+    FabricConfig,
+    Hit,
+    Miss,
+    create_cache_fabric,
+)
 from cache_fabric.life import Life
+from cache_fabric.policy.exact_only import ExactOnly
 from cache_fabric.records import Resync, Retired
+from cache_fabric.stores.base import Changes, Write
+from cache_fabric.stores.memory import MemoryStore
 from contexts.conftest import Make
 
 
@@ -134,3 +146,89 @@ async def test_an_invalidation_is_no_change_of_a_context(make: Make) -> None:
     changes = fabric.watch(after=0)
     assert [(await anext(changes)).revision for _ in range(2)] == [1, 3]
     await changes.aclose()
+
+
+class Gated(MemoryStore):
+    """Lets answers through to a shared store when it is told to."""
+
+    def __init__(self, shared: MemoryStore) -> None:
+        super().__init__("gated")
+        self.__dict__.update(shared.__dict__)
+        self._shared = shared
+        self.asked, self.gate = asyncio.Event(), asyncio.Event()
+
+    async def set_many(self, writes: Sequence[Write]) -> None:
+        self.asked.set()
+        await self.gate.wait()
+        await self._shared.set_many(writes)
+
+    async def commit(self, *args: object, **options: object) -> int:
+        return await self._shared.commit(*args, **options)  # type: ignore[arg-type]
+
+    async def changes(self, after: int, limit: int = 1000) -> Changes:
+        return await self._shared.changes(after, limit)
+
+    async def wait(self, after: int, timeout: float) -> bool:
+        return await self._shared.wait(after, timeout)
+
+
+@pytest.mark.parametrize("waiting", [1, 300])
+async def test_what_another_process_has_yet_to_write_never_stays(waiting: int) -> None:
+    """One is on its way to the store when the note comes; of 300 some have not left yet."""
+    shared = MemoryStore("n")
+    slow = Gated(shared)
+    patient = FabricConfig(exact_timeout=30, semantic_timeout=30)
+    one = create_cache_fabric("memory", store=shared, config=patient, policy=ExactOnly())
+    other = create_cache_fabric("memory", store=slow, config=patient, policy=ExactOnly())
+    async with one, other:
+        for number in range(waiting):
+            missed = await other.lookup(request(f"question {number}"))
+            assert isinstance(missed, Miss)
+            await other.store(missed.ticket, "x")
+        await slow.asked.wait()
+        heard = hearing(other)
+        assert (await one.invalidate(tag="shop")).count == 0
+        while not heard.is_set():
+            await asyncio.sleep(0.001)
+        slow.gate.set()
+        async with asyncio.timeout(30):
+            while not await idle(other) or (await one.inspect()).answers:
+                await asyncio.sleep(0.001)
+
+
+async def idle(fabric: CacheFabric) -> bool:
+    life = fabric._life()
+    await fabric.flush()
+    return not life.invalidations._searches and not life.engine.kept._background
+
+
+async def test_the_change_log_names_nobody(make: Make) -> None:
+    fabric = await make()
+    await keep(fabric, request())
+    await fabric.invalidate(tenant="acme-canary", user="alice-canary")
+    page = await fabric._run(lambda life: life.parts.store.changes(0))
+    assert page.items
+    for change in page.items:
+        assert b"canary" not in change.note
+
+
+async def test_a_veiled_name_is_found_by_nobody_else(make: Make) -> None:
+    one, other = await make(), await make()
+    mine, theirs = [
+        CacheRequest(model="m", messages=request().messages, tenant=tenant, user="u")
+        for tenant in ("acme", "globex")
+    ]
+    for asked in (mine, theirs):
+        await keep(one, asked)
+        for _ in range(2):
+            await other.lookup(asked)
+    for asked in (mine, theirs):
+        found = await other.lookup(asked)
+        assert isinstance(found, Hit)
+        await one._run(partial(delete, key="a/" + found.entry.exact))
+    heard = hearing(other)
+    await one.invalidate(tenant="acme", user="u")
+    assert await asyncio.to_thread(heard.wait, 30)
+    await other.inspect()
+    assert isinstance(await other.lookup(mine), Miss)
+    assert await is_hot(other, theirs)

@@ -101,7 +101,7 @@ async def test_all_that_is_named_must_fit(fabric: CacheFabric, ask: Ask) -> None
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({}, "invalidate: expected at least one of entry, context, tenant, tag, model"),
+        ({}, "invalidate: expected at least one of entry, context, tenant, user, tag, model"),
         ({"tag": ""}, "tag: expected text"),
         ({"tenant": 7}, "tenant: expected text"),
     ],

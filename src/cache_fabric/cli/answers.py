@@ -31,6 +31,7 @@ app = typer.Typer(
 EntryId = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
 Context = Annotated[str | None, typer.Option(help="Given under any version of this context.")]
 Tenant = Annotated[str | None, typer.Option(help="Of this tenant.")]
+User = Annotated[str | None, typer.Option(help="Of this user.")]
 Tag = Annotated[str | None, typer.Option(help="With this tag.")]
 Model = Annotated[str | None, typer.Option(help="Of this model.")]
 By = Annotated[str | None, typer.Option(help="Who; kept with the answer.")]
@@ -49,6 +50,7 @@ class Standing(StrEnum):
 def ls(
     context: Context = None,
     tenant: Tenant = None,
+    user: User = None,
     tag: Tag = None,
     model: Model = None,
     state: Annotated[Standing, typer.Option(help="Of this state.")] = Standing.ACTIVE,
@@ -61,6 +63,7 @@ def ls(
         entries = opened.list_answers(
             context=context,
             tenant=tenant,
+            user=user,
             tag=tag,
             model=model,
             state=state.value,
@@ -166,6 +169,7 @@ def purge(
     entry: Annotated[str | None, typer.Option(help="The one with this id.")] = None,
     context: Context = None,
     tenant: Tenant = None,
+    user: User = None,
     tag: Tag = None,
     model: Model = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
@@ -175,7 +179,13 @@ def purge(
     """Delete the answers that fit all that is named, for good and in every process."""
     with opened_contexts(fabric) as opened:
         done = opened.invalidate(
-            entry=entry, context=context, tenant=tenant, tag=tag, model=model, dry_run=dry_run
+            entry=entry,
+            context=context,
+            tenant=tenant,
+            user=user,
+            tag=tag,
+            model=model,
+            dry_run=dry_run,
         )
     if entry is not None and not done.count:
         fail(f"no answer {entry!r}")
