@@ -7,8 +7,11 @@ by path behind the scenes, keep one that failed to start, and give a server conn
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,18 +24,22 @@ from chromadb.errors import ChromaError
 
 from cache_fabric.errors import BackendError, BackendUnavailable, ConfigurationError
 from cache_fabric.indexes._folder_lock import FolderInUse, FolderLock
+from cache_fabric.indexes._vacuum import vacuum
 
 __all__ = ["ChromaFolder", "ChromaPlace", "ChromaServer"]
 
 
 class ChromaPlace(Protocol):
-    """Something that a Chroma API can be had from; both methods block."""
+    """Something that a Chroma API can be had from; all methods block."""
 
     name: str
 
     def connect(self) -> ServerAPI: ...
 
     def disconnect(self) -> None: ...
+
+    def sweep(self) -> Sequence[str]:
+        """Remove what Chroma leaves of collections that are deleted; returns what remains."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +95,20 @@ class ChromaFolder:
                     folder.lock.release()
         self._key = None
 
+    def sweep(self) -> Sequence[str]:
+        assert self._key is not None
+        with _open_folders_guard:
+            folder = _open_folders[self._key]
+            if folder.users > 1:
+                return (_SHARED.format(self._path),)
+            # Its SQLite library is not Python's, and must not use the file at the same time.
+            folder.system.stop()
+            try:
+                _sweep(self._key[1])
+            finally:
+                folder.system.start()
+        return ()
+
     def _claim(self, path: Path) -> _OpenFolder:
         try:
             lock = FolderLock(path)
@@ -122,6 +143,16 @@ class ChromaFolder:
                 "chroma.sqlite3 in this folder, and it starts empty and is filled again",
             ) from error
         return system
+
+
+_SHARED = (
+    "{} is open twice in this process: what Chroma keeps of deleted vectors there stays until one "
+    "of the two fabrics is closed and this is done again"
+)
+_ON_SERVER = (
+    "the graphs, the queue and the free pages of the Chroma server at {} keep deleted vectors; "
+    "`chroma vacuum` frees the last two, and graphs are kept for as long as its folder"
+)
 
 
 class ChromaServer:
@@ -165,6 +196,21 @@ class ChromaServer:
         if self._api is not None:
             self._api._session.close()
             self._api = None
+
+    def sweep(self) -> Sequence[str]:
+        return (_ON_SERVER.format(self.name.partition("://")[2]),)
+
+
+def _sweep(path: Path) -> None:
+    """Delete the graphs that a deleted collection leaves, and the free pages of the database."""
+    file = path / "chroma.sqlite3"
+    graphs = [child for child in path.iterdir() if (child / "data_level0.bin").exists()]
+    with closing(sqlite3.connect(file)) as connection:
+        used = {row[0] for row in connection.execute("SELECT id FROM segments")}
+    for graph in graphs:
+        if graph.name not in used:
+            shutil.rmtree(graph)
+    vacuum(file)
 
 
 def _settings(**options: Any) -> Settings:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cache_fabric.indexes.base import Vector
 
-__all__ = ["count", "delete", "fetch", "items", "nearest", "write"]
+__all__ = ["copy", "count", "delete", "fetch", "ids_of", "items", "nearest", "write"]
 
 _OVERFETCH = 8
 """How many times k a plain query asks for, so that most need no filter (24 ms against 1.5)."""
@@ -34,6 +34,21 @@ def write(collection: Collection, rows: Sequence[tuple[VectorItem, Vector]]) -> 
 def delete(collection: Collection, ids: list[str]) -> None:
     """Delete rows by id, at most one batch of them; unknown ids are fine."""
     collection.delete(ids=ids)
+
+
+def ids_of(collection: Collection) -> list[str]:
+    """All ids."""
+    return collection.get(include=[])["ids"]
+
+
+def copy(collection: Collection, other: Collection, ids: list[str]) -> None:
+    """Give another collection what this one has under the ids, at most one batch of them."""
+    found = collection.get(ids=ids, include=["embeddings", "metadatas"])
+    if found["ids"]:
+        other.upsert(ids=found["ids"], embeddings=found["embeddings"], metadatas=found["metadatas"])
+    gone = list(set(ids).difference(found["ids"]))
+    if gone:
+        other.delete(ids=gone)
 
 
 def nearest(

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qdrant_client import AsyncQdrantClient
 
 from cache_fabric.errors import BackendUnavailable, ConfigurationError
 from cache_fabric.indexes._folder_lock import FolderInUse, FolderLock
+from cache_fabric.indexes._vacuum import vacuum
 
-__all__ = ["connect", "is_server"]
+__all__ = ["connect", "is_server", "sweep"]
+
+_ON_SERVER = (
+    "segments of Qdrant at {} keep deleted vectors until its optimizer rewrites them, by default "
+    "when a fifth of 1,000 or more is deleted; its snapshots keep them until you delete these"
+)
 
 
 def is_server(location: str) -> bool:
@@ -41,6 +47,16 @@ def connect(
     except BaseException:
         lock.release()
         raise
+
+
+def sweep(location: str) -> Sequence[str]:
+    """Free the pages of what was deleted; returns what remains. Blocks."""
+    if is_server(location):
+        return (_ON_SERVER.format(location),)
+    if location != ":memory:":
+        for file in Path(location).glob("collection/*/storage.sqlite"):
+            vacuum(file)
+    return ()
 
 
 def _claim(folder: Path) -> FolderLock:

@@ -73,5 +73,11 @@ class VectorIndex(Protocol):
     async def clear(self) -> None:
         """Delete every vector of this index, and nothing else."""
 
+    async def scrub(self) -> Sequence[str]:
+        """Make the bytes of deleted vectors unreadable, as far as that can be done from here.
+
+        Returns what remains and until when, one sentence each; nothing where nothing remains.
+        """
+
     async def aclose(self) -> None:
         """Close what `open` opened; idempotent."""

@@ -68,6 +68,10 @@ class MemoryIndex:
     async def clear(self) -> None:
         self._opened("clear").clear()
 
+    async def scrub(self) -> Sequence[str]:
+        self._opened("scrub")
+        return ()
+
     async def aclose(self) -> None:
         self._blocks = None
 

@@ -197,6 +197,13 @@ class PineconeIndex:
         with translated(self.name, "clear"):
             await _unless_absent(client.delete(delete_all=True, namespace=self._namespace))
 
+    async def scrub(self) -> Sequence[str]:
+        self._opened("scrub")
+        return (
+            f"{self.name} may find deleted vectors for some moments more; when their bytes leave "
+            "its disks and its backups is up to the service",
+        )
+
     async def aclose(self) -> None:
         client, self._client = self._client, None
         if client is not None:

@@ -11,6 +11,7 @@ written.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import uuid
@@ -30,7 +31,7 @@ except ModuleNotFoundError as error:
 
 from cache_fabric.indexes._block import as_row
 from cache_fabric.indexes._qdrant_errors import translated
-from cache_fabric.indexes._qdrant_places import connect, is_server
+from cache_fabric.indexes._qdrant_places import connect, is_server, sweep
 from cache_fabric.indexes.base import VectorItem
 from cache_fabric.types import Neighbor
 
@@ -201,6 +202,11 @@ class QdrantIndex:
         everything = models.FilterSelector(filter=models.Filter())
         with translated(self.name, "clear"):
             await client.delete(self._collection, points_selector=everything, wait=True)
+
+    async def scrub(self) -> Sequence[str]:
+        self._opened("scrub")
+        with translated(self.name, "scrub"):
+            return await asyncio.to_thread(sweep, self._location)
 
     async def aclose(self) -> None:
         client, self._client = self._client, None

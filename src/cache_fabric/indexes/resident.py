@@ -165,6 +165,10 @@ class ResidentIndex:
             if self._log is not None:
                 await self._log.cleared()
 
+    async def scrub(self) -> Sequence[str]:
+        self._opened("scrub")
+        return await self._inner.scrub()
+
     async def apply(self, note: Note) -> None:
         """Bring what is resident up to date with a batch of another process."""
         blocks = self._opened("apply")

@@ -149,6 +149,10 @@ class StoredIndex:
             self._opened("clear").clear()
             await self._log.cleared()
 
+    async def scrub(self) -> Sequence[str]:
+        self._opened("scrub")
+        return await self._log.store.scrub()
+
     async def apply(self, note: Note) -> None:
         """Read anew what another process wrote; what cannot be read is gone."""
         ids = [*note.gone, *(key for written in note.put.values() for key in written)]

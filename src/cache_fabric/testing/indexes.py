@@ -42,6 +42,7 @@ _OPERATIONS: dict[str, Callable[[VectorIndex], Coroutine[Any, Any, object]]] = {
     "delete": lambda index: index.delete(["a"]),
     "count": lambda index: index.count(),
     "clear": lambda index: index.clear(),
+    "scrub": lambda index: index.scrub(),
 }
 
 
@@ -128,6 +129,33 @@ class VectorIndexContract(SearchHalf):
         assert await found(index) == []
         await index.upsert([item_at(0, "a")])
         assert await found(index) == ["a"]
+
+    async def test_scrubbing_says_in_sentences_what_remains_and_keeps_what_lives(
+        self, index: VectorIndex
+    ) -> None:
+        await index.upsert([item_at(0, "a"), item_at(60, "b"), item_at(90, "c", "other")])
+        await index.delete(["b"])
+        remains = await index.scrub()
+        assert isinstance(remains, list | tuple)
+        assert all(one.strip() for one in remains)
+        assert await found(index) == ["a"]
+        assert await index.count() == 2
+        await index.upsert([item_at(30, "b")])
+        assert await found(index) == ["a", "b"]
+
+    async def test_no_write_is_lost_to_a_scrub(self, index: VectorIndex) -> None:
+        before = [item_at(number, f"before {number}") for number in range(150)]
+        await index.upsert(before)
+        await asyncio.gather(
+            index.scrub(),
+            index.upsert([item_at(200, "new")]),
+            index.upsert([item_at(60, "before 0", "other")]),
+            index.delete(["before 1"]),
+        )
+        await index.delete(["before 2"])
+        assert await index.count() == 149
+        assert await index.count("other") == 1
+        assert [item.id for item in await index.fetch(["new", "before 1", "before 2"])] == ["new"]
 
     async def test_a_vector_of_another_size_is_refused_with_its_whole_call(
         self, index: VectorIndex
