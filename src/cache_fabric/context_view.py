@@ -13,7 +13,7 @@ import msgspec
 from cache_fabric import codec
 from cache_fabric.context_rules import Body, Head, digest
 from cache_fabric.errors import BackendError
-from cache_fabric.records import ContextChange, ContextEntry, Freshness, Retired
+from cache_fabric.records import ContextChange, ContextEntry, Erased, Freshness, Retired
 from cache_fabric.scopes import Owner
 from cache_fabric.stores.base import Change, Changes
 from cache_fabric.types import ContextScope
@@ -22,9 +22,11 @@ __all__ = [
     "View",
     "changes_of",
     "entry_of",
+    "erased_of",
     "is_there",
     "items_of",
     "judged_of",
+    "note_of_erased",
     "note_of_judged",
     "note_of_retired",
     "retired_of",
@@ -166,3 +168,14 @@ def judged_of(change: Change, secret: bytes) -> list[str]:
     """Return the ids of the answers whose verdict one revision changed."""
     judged: list[str] = codec.unpack(change.note, secret).get("judged") or []
     return judged
+
+
+def note_of_erased(erased: Erased, secret: bytes) -> bytes:
+    """Return the note of an erasure: it says that contexts are gone, and not which."""
+    return codec.pack({"items": [], "erased": asdict(erased)}, secret)
+
+
+def erased_of(change: Change, secret: bytes) -> Erased | None:
+    """Return what one revision says of an erasure, ``None`` if it was none."""
+    erased = codec.unpack(change.note, secret).get("erased")
+    return None if erased is None else msgspec.convert(erased, Erased)

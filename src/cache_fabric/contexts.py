@@ -62,6 +62,7 @@ class Contexts:
         self._writing = asyncio.Lock()
         self._versions: dict[tuple[str, int], tuple[Body, int]] = {}
         self.live.listeners["changed"].append(lambda _, change: self._hear(change))
+        self.live.listeners["erased"].append(lambda *_: self._versions.clear())
 
     async def write(self, operations: Sequence[tuple[str, Operation]]) -> list[ContextEntry]:
         """Apply operations on paths at one revision, all or none; returns the entries after it.

@@ -12,6 +12,7 @@
       BackendError                           a store, an index or an embedder failed
         BackendUnavailable (ConnectionError)
         BackendTimeout (TimeoutError)
+      IncompleteErasure                      what was erased and what was not: carries the receipt
       CodecError                             stored bytes that are not an entry: become a miss
       SyncCallOnIOLoopError (RuntimeError)   a blocking call on the fabric's own loop
       FabricClosedError (RuntimeError)
@@ -21,6 +22,8 @@ Messages say what was tried, on what, and what to do next; never a prompt or a c
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "BackendError",
     "BackendTimeout",
@@ -29,6 +32,7 @@ __all__ = [
     "CodecError",
     "ConfigurationError",
     "FabricClosedError",
+    "IncompleteErasure",
     "MissingExtraError",
     "NotCacheable",
     "NotFound",
@@ -100,6 +104,15 @@ class BackendUnavailable(BackendError, ConnectionError):
 
 class BackendTimeout(BackendError, TimeoutError):
     """The backend did not answer in its time."""
+
+
+class IncompleteErasure(CacheFabricError):
+    """Not everything of a subject could be erased; the receipt says what was, and it is safe to
+    try again."""
+
+    def __init__(self, receipt: Any, failed: str) -> None:
+        self.receipt = receipt
+        super().__init__(f"not everything is erased, try again: {failed}")
 
 
 class CodecError(CacheFabricError):

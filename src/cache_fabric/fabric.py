@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cache_fabric.at_exit import run_at_exit
 from cache_fabric.config import FabricConfig
+from cache_fabric.erase import erase
 from cache_fabric.fabric_answers import AnswerMethods
 from cache_fabric.fabric_contexts import ContextMethods
 from cache_fabric.fabric_executions import ExecutionMethods
@@ -30,8 +31,10 @@ from cache_fabric.ledger import Inspection
 from cache_fabric.life import Life, Parts
 from cache_fabric.policy.base import Policy
 from cache_fabric.pricing import PriceTable
+from cache_fabric.receipt import Receipt
 from cache_fabric.records import SimilarItem
 from cache_fabric.reindex import Progress, Reindexed
+from cache_fabric.subject import Subject
 from cache_fabric.types import (
     Bypass,
     CacheRequest,
@@ -190,6 +193,32 @@ class CacheFabric(
         ``progress`` is called with how many entries are done, of how many. Raises `BackendError`.
         """
         return await self._run(lambda life: life.reindex(progress))
+
+    async def erase(
+        self, *, user: str | None = None, tenant: str | None = None, dry_run: bool = False
+    ) -> Receipt:
+        """Erase all that is kept of a user, of a tenant, or of one user of a tenant.
+
+        Answers and their vectors, values, contexts, executions with their feedback, and what
+        processes remember of them; then the bytes that files keep of what was deleted, which may
+        take a minute for 100,000 answers. An answer is a user's if the request named the user, or
+        if an execution of the user made it. It may be done again at any time.
+
+        Args:
+            user, tenant: Whose data; with both, of that user under that tenant.
+            dry_run: Only count.
+
+        Returns:
+            What was erased, where, how many, and what remains until when.
+
+        Raises:
+            ValidationError: Nobody is named, or a name is none.
+            BackendError: The store failed, and nothing was done.
+            IncompleteErasure: Something failed; its ``receipt`` says what is done and what is not.
+        """
+        subject = Subject(tenant=tenant, user=user)
+        hot_ttl = self.config.hot_ttl
+        return await self._run(lambda life: erase(life, subject, hot_ttl=hot_ttl, dry_run=dry_run))
 
     async def get_metrics(self) -> dict[str, Any]:
         """Return what this process measured; see `instrumentation.metrics.figures`."""

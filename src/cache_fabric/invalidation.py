@@ -12,13 +12,15 @@ said by a keyed hash only: the log outlives them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import secrets
 import time
-from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from itertools import islice
 from typing import Any
 
+from cache_fabric import codec
 from cache_fabric.case_keeping import CaseKeeping
 from cache_fabric.context_view import note_of_retired
 from cache_fabric.engine import Engine
@@ -27,7 +29,7 @@ from cache_fabric.exact_tier import ANSWERS
 from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.records import ContextChange, Invalidation, Resync, Retired
 from cache_fabric.selector import Selector
-from cache_fabric.stores.base import Store
+from cache_fabric.stores.base import CommitConflict, Store, Write
 from cache_fabric.subject import Subject
 from cache_fabric.types import CacheEntry
 from cache_fabric.verdict_rules import STATES, State
@@ -38,6 +40,8 @@ _BATCH = 500
 _MOST_TOLD = 1_000  # keys in one note of the change log
 _STEP = 64  # envelopes read between two turns of the loop: about a millisecond
 _PASSES = 10
+_UNINDEXED = "e/vectors"
+Meant = Callable[[CacheEntry], bool]
 
 
 class Invalidations:
@@ -65,6 +69,7 @@ class Invalidations:
         self._records = records
         self._secret = secret
         self._origin = secrets.token_hex(8)
+        self._no_news = codec.pack({"items": []}, secret)
         self._searches: set[asyncio.Task[None]] = set()
         live.listeners["retired"].append(lambda _, retired: self._hear(retired))
         live.listeners["changed"].append(lambda _, change: self._hear_of_gap(change))
@@ -102,27 +107,53 @@ class Invalidations:
         return Invalidation(apart + len(keys), revision=await self._tell(selector, keys))
 
     async def erase(self, subject: Subject, made: Collection[str]) -> int:
-        """Delete the answers of a subject and those of these ids; returns how many there were.
+        """Delete the answers of a subject, and those of these ids that are nobody else's.
 
         It looks again until there are none: what another process wrote while this one was looking
-        may have landed behind it.
+        may have landed behind it. Which vectors are to go is written down first, for
+        `erase_vectors`.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            BackendError: The store failed; what was deleted until then stays so.
         """
-        selector, count = Selector(tenant=subject.tenant, user=subject.user), 0
+        selector, meant, count = _selector(subject), _meant(subject, made), 0
         for _ in range(_PASSES):
             self._engine.retirements.add(selector, time.monotonic())
-            keys = [entry.exact async for entry in self._matching(selector, made)]
-            await self._delete(keys)
-            await self._cool(selector, made)
+            keys = [entry.exact async for entry in self._matching(selector, meant)]
+            await self._note_vectors(keys)
+            await self._delete(keys, unindex=False)
+            await self._cool(selector, meant)
             await self._tell(selector, keys)
             count += len(keys)
             if not keys:
                 break
         return count
 
+    async def erase_vectors(self) -> int:
+        """Take the vectors of erased answers out of the index; returns how many.
+
+        Also those that an earlier try, or a fabric without an index, left there. Raises
+        `BackendError`.
+        """
+        [noted] = await self._records.read([_UNINDEXED])
+        if noted is None or not self._engine.kept.is_indexed:
+            return 0
+        keys: list[str] = codec.unpack(noted.value, self._secret)
+        for start in range(0, len(keys), _BATCH):
+            await self._engine.semantic.delete(keys[start : start + _BATCH])
+        with contextlib.suppress(CommitConflict):  # another erasure has noted more
+            gone = Write(_UNINDEXED, None)
+            expect = {_UNINDEXED: noted.revision}
+            await self._records.commit([gone], note=self._no_news, expect=expect)
+        return len(keys)
+
     async def count(self, subject: Subject, made: Collection[str]) -> int:
         """Return how many answers `erase` would delete."""
-        selector = Selector(tenant=subject.tenant, user=subject.user)
-        return len([entry async for entry in self._matching(selector, made)])
+        selector, meant = _selector(subject), _meant(subject, made)
+        return len([entry async for entry in self._matching(selector, meant)])
 
     async def clear(self) -> int:
         """Forget every answer of the namespace, in every process; returns how many there were."""
@@ -132,8 +163,9 @@ class Invalidations:
         return count
 
     async def _matching(
-        self, selector: Selector, also: Collection[str] = ()
+        self, selector: Selector, meant: Meant | None = None
     ) -> AsyncIterator[CacheEntry]:
+        meant = meant or selector.matches
         await self._engine.queue.flush()
         if selector.entry is not None:
             one, pinned = await self._engine.entry(selector.entry), self._engine.verdicts.pinned
@@ -143,24 +175,36 @@ class Invalidations:
         await self._engine.store.open()
         async for _, data in self._records.scan(ANSWERS):
             entry = self._engine.exact.read(data)
-            if entry is not None and (selector.matches(entry) or entry.id in also):
+            if entry is not None and meant(entry):
                 yield entry
 
-    async def _delete(self, keys: Sequence[str]) -> None:
+    async def _note_vectors(self, keys: Sequence[str]) -> None:
+        while keys:
+            [noted] = await self._records.read([_UNINDEXED])
+            before = [] if noted is None else codec.unpack(noted.value, self._secret)
+            whole = codec.pack(list(dict.fromkeys([*before, *keys])), self._secret)
+            expect = {_UNINDEXED: 0 if noted is None else noted.revision}
+            with contextlib.suppress(CommitConflict):
+                written = [Write(_UNINDEXED, whole)]
+                await self._records.commit(written, note=self._no_news, expect=expect)
+                return
+
+    async def _delete(self, keys: Sequence[str], *, unindex: bool = True) -> None:
         waiting = iter(keys)
         while batch := list(islice(waiting, _BATCH)):
             await self._records.delete([ANSWERS + key for key in batch])
             self._engine.hot.discard(batch)
             self._engine.capacity.forget(batch)
-            await self._engine.kept.unindex(batch)
+            if unindex:
+                await self._engine.kept.unindex(batch)
 
-    async def _cool(self, selector: Selector, also: Collection[str] = ()) -> None:
+    async def _cool(self, selector: Selector, meant: Meant | None = None) -> None:
         """Take out of the hot tier what the store could not name."""
-        hot = self._engine.hot
+        hot, meant = self._engine.hot, meant or selector.matches
         keys = hot.keys() if selector.entry is None else [selector.entry.partition(".")[0]]
         for number, key in enumerate(keys, 1):
             entry = self._engine.exact.read(hot.get(key))
-            if entry is not None and (selector.matches(entry) or entry.id in also):
+            if entry is not None and meant(entry):
                 hot.discard([key])
             if number % _STEP == 0:
                 await asyncio.sleep(0)
@@ -213,3 +257,20 @@ class Invalidations:
         if isinstance(change, Resync):
             self._engine.hot.clear()
             self._engine.capacity.count_soon()
+
+
+def _selector(subject: Subject) -> Selector:
+    return Selector(tenant=subject.tenant, user=subject.user)
+
+
+def _meant(subject: Subject, made: Collection[str]) -> Meant:
+    """Whether an answer is a subject's by its name; or by its id, if no other name is on it."""
+    whose = _selector(subject)
+
+    def meant(entry: CacheEntry) -> bool:
+        if whose.matches(entry):
+            return True
+        free = subject.owns(entry.tenant or subject.tenant, entry.user or subject.user)
+        return free and entry.id in made
+
+    return meant

@@ -181,10 +181,15 @@ class KeptAnswers:
         entry = self.exact.read(self.queue.get(entry_id.partition(".")[0]))
         return entry is not None and entry.id == entry_id
 
+    @property
+    def is_indexed(self) -> bool:
+        """True where answers are looked for by meaning, or the index is open all the same."""
+        return self._indexed or self._semantic.is_open
+
     async def unindex(self, keys: Sequence[str]) -> None:
         """Take entries out of the index; fails open."""
         leaving = [key for key in keys if key not in self.verdicts.pinned]
-        if leaving and (self._indexed or self._semantic.is_open):
+        if leaving and self.is_indexed:
             with contextlib.suppress(Degraded):
                 await self._semantic.remove(leaving, _PATIENCE)
 

@@ -20,6 +20,7 @@ from cache_fabric.instrumentation.events import Event, StoreEvent, ValueEvent, V
 from cache_fabric.keys import canonical
 from cache_fabric.part import Degraded, Part
 from cache_fabric.stores.base import Store, Write
+from cache_fabric.subject import Subject
 from cache_fabric.write_behind import PendingWrite, WriteBehind
 
 __all__ = ["KeptValues"]
@@ -30,6 +31,8 @@ _PAGE = 128
 """Values in one read of the store: each page has the whole budget, so a large batch is not taken
 for a slow store, and a hanging store costs the budget once."""
 _STEP = 8  # bytes
+_OF_TENANTS = ("nodes",)
+"""Kinds whose values are made by ``(tenant, ...)``; those of others are everybody's."""
 _PATIENCE = 10.0  # seconds for work that no caller waits for
 
 
@@ -121,12 +124,27 @@ class KeptValues:
 
     async def clear(self, kind: str, whose: Any) -> int:
         """Delete what lies at and below a place; returns how much of it the store held."""
-        place = self._place(kind, whose)
+        return await self.clear_place(self._place(kind, whose))
+
+    def places(self, subject: Subject) -> tuple[str, ...]:
+        """Return what the keys of a tenant's values begin with; a user has none."""
+        if subject.tenant is None or subject.user is not None:
+            return ()
+        return tuple(self._place(kind, (subject.tenant,)) for kind in _OF_TENANTS)
+
+    async def clear_place(self, place: str) -> int:
+        """Delete all values below a place; returns how many the store held."""
         self._queue.discard_prefix(place)
         await self._queue.flush()
         count = await self._store.demand(lambda: self._records.clear(_PREFIX + place))
         self._capacity.count_soon()
         return count
+
+    async def count_place(self, place: str) -> int:
+        """Return how many values the store holds below a place."""
+        await self._queue.flush()
+        await self._store.open()
+        return len([key async for key, _ in self._records.scan(_PREFIX + place)])
 
     async def flush(self) -> None:
         """Wait until everything queued so far has been written or dropped."""

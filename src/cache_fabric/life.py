@@ -12,6 +12,7 @@ from typing import Any
 
 from cache_fabric.caller_side import CallerSide, Prepared
 from cache_fabric.config import FabricConfig
+from cache_fabric.context_erasure import ContextErasure
 from cache_fabric.context_scores import ContextScores
 from cache_fabric.contexts import Contexts
 from cache_fabric.datasets import Datasets
@@ -36,6 +37,7 @@ from cache_fabric.kept_values import KeptValues
 from cache_fabric.label_guards import LabelGuards
 from cache_fabric.ledger import Inspection, Ledger
 from cache_fabric.line_files import Place
+from cache_fabric.local_copies import LocalCopies
 from cache_fabric.policy.base import Policy
 from cache_fabric.policy.verified import Verified
 from cache_fabric.portal import Portal
@@ -163,6 +165,16 @@ class Life:
         self._judge_contexts(kept_feedback, prices)
         self.invalidations = Invalidations(
             self.engine, self.contexts.live, parts.store, self.verdicts.keeping, config.secret
+        )
+        self.context_erasure = ContextErasure(self.engine.store, parts.store, config.secret)
+        self.local_copies = LocalCopies(
+            self.engine.store,
+            parts.store,
+            config.secret,
+            contexts=self.contexts,
+            values=self.values,
+            decisions=self.decisions,
+            similar=self.similar,
         )
 
     def _judge_contexts(self, feedback: KeptFeedback, prices: PriceTable) -> None:

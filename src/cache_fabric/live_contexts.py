@@ -24,6 +24,7 @@ from cache_fabric.context_rules import Body, Head, advance
 from cache_fabric.context_view import (
     View,
     changes_of,
+    erased_of,
     items_of,
     judged_of,
     retired_of,
@@ -37,21 +38,21 @@ from cache_fabric.records import Freshness, Resync
 from cache_fabric.scopes import SEPARATOR, Owner
 from cache_fabric.stores.base import Changes, Record, Store
 
-__all__ = ["HEADS", "MISSED", "Listener", "LiveContexts", "version_key"]
+__all__ = ["HEADS", "MISSED", "VERSIONS", "Listener", "LiveContexts", "version_key"]
 
 HEADS = "c/"
-_VERSIONS = "v/"
+VERSIONS = "v/"
 MISSED = "the change log was trimmed or went back"
 _HEARTBEAT = 1.0  # seconds; how often a quiet log is known to be quiet
 _LONGEST_PAUSE = 2.0
-_EVENTS = ("changed", "stale", "error", "retired", "judged")
+_EVENTS = ("changed", "stale", "error", "retired", "judged", "erased")
 _log = logging.getLogger("cache_fabric")
 Listener = Callable[[str, Any], object]
 
 
 def version_key(path: str, version: int) -> str:
     """Return the record key of one version of a context."""
-    return f"{_VERSIONS}{path}{SEPARATOR}{version:08d}"
+    return f"{VERSIONS}{path}{SEPARATOR}{version:08d}"
 
 
 class LiveContexts:
@@ -195,7 +196,14 @@ class LiveContexts:
                 heads[item["path"]] = (following, change.revision)
         for entry_id, mark in zip(judged, marks, strict=True):
             self.verdicts.take(entry_id, mark)
+        notes = [erased_of(change, self._secret) for change in page.items]
+        erased = [note for note in notes if note is not None]
+        if erased:
+            kept = {record.key.removeprefix(HEADS) for record in await self._records.records(HEADS)}
+            heads = {path: head for path, head in heads.items() if path in kept}
         self._replace(View(page.items[-1].revision, heads, self.freshness))
+        for one in erased:
+            self.tell("erased", one)
         for change in page.items:
             for changed in changes_of(change, self._secret):
                 self.tell("changed", changed)

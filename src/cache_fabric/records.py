@@ -17,6 +17,7 @@ from cache_fabric.votes import Annotator, Effect, Verdict
 __all__ = [
     "ContextChange",
     "ContextEntry",
+    "Erased",
     "Execution",
     "Feedback",
     "Freshness",
@@ -292,3 +293,14 @@ class Retired:
     origin: str
     named: Mapping[str, str]
     keys: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """Some process erased a subject's data; whose is not said.
+
+    Attributes:
+        places: What the keys of erased values begin with.
+    """
+
+    places: tuple[str, ...] = ()

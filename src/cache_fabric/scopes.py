@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
 from cache_fabric.errors import ValidationError
+from cache_fabric.subject import Subject
 from cache_fabric.types import ContextScope
 from cache_fabric.validation import check_id, check_key
 
-__all__ = ["SEPARATOR", "Owner", "check_scope"]
+__all__ = ["SEPARATOR", "Owner", "check_scope", "is_of"]
 
 SEPARATOR = "\x1f"
 """No key and no id may hold a control character, so joined parts stay apart."""
@@ -64,3 +66,13 @@ def check_scope(scope: Any) -> ContextScope:
     except ValueError:
         choices = ", ".join(ContextScope)
         raise ValidationError("scope", f"expected one of {choices}, got {scope!r:.40}") from None
+
+
+def is_of(subject: Subject, runs: Container[str], path: str) -> bool:
+    """Return whether a path is a subject's: its own, or that of one of its executions."""
+    scope, *ids = path.split(SEPARATOR)[:-1]
+    if scope == ContextScope.TENANT:
+        return subject.owns(ids[0], None)
+    if scope == ContextScope.USER:
+        return subject.owns(ids[0] or None, ids[1])
+    return scope == ContextScope.EXECUTION and ids[0] in runs

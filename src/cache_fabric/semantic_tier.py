@@ -144,6 +144,17 @@ class SemanticTier:
         """Take entries out of the index; raises `Degraded`."""
         await self._searching.attempt(lambda: self._index.delete(ids), seconds)
 
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Take entries out of the index; raises `BackendError`."""
+        await self._searching.demand(lambda: self._index.delete(ids))
+
+    async def scrub(self) -> Sequence[str]:
+        """Have the index forget the bytes of what was deleted; returns what remains of them.
+
+        Raises `BackendError`.
+        """
+        return await self._searching.demand(self._index.scrub)
+
     async def embed(self, texts: Sequence[str]) -> Matrix:
         """Return one unit vector a text; raises `BackendError`."""
         return await self._embedding.demand(lambda: self._embed(texts))

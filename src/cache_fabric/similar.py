@@ -50,6 +50,10 @@ class SimilarSearch:
         items += await self._near_contexts(query, tenant)
         return sorted(items, key=lambda item: item.similarity, reverse=True)[:limit]
 
+    def forget(self) -> None:
+        """Let go of the texts that were compared."""
+        self._vectors.clear()
+
     async def _near_contexts(self, query: str, tenant: str | None) -> list[SimilarItem]:
         entries = await self._contexts.visible(Owner(tenant=tenant))
         if not entries:

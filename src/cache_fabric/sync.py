@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
 from cache_fabric.ledger import Inspection
+from cache_fabric.receipt import Receipt
 from cache_fabric.records import Invalidation, SimilarItem
 from cache_fabric.reindex import Progress, Reindexed
 from cache_fabric.sync_contexts import SyncContextMethods
@@ -185,6 +186,11 @@ class SyncCacheFabric(
 
     def reindex(self, progress: Progress | None = None) -> Reindexed:
         return self._call(lambda: self._fabric.reindex(progress))
+
+    def erase(
+        self, *, user: str | None = None, tenant: str | None = None, dry_run: bool = False
+    ) -> Receipt:
+        return self._call(lambda: self._fabric.erase(user=user, tenant=tenant, dry_run=dry_run))
 
     def get_metrics(self) -> dict[str, Any]:
         return self._call(self._fabric.get_metrics)

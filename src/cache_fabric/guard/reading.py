@@ -15,7 +15,7 @@ from cache_fabric.guard.sentence import Sentence
 from cache_fabric.guard.terms import terms
 from cache_fabric.guard.wording import Wording
 
-__all__ = ["read"]
+__all__ = ["forget", "read"]
 
 _LONGEST_KEPT = 2_048
 _MOST_KEPT = 4_096
@@ -56,6 +56,11 @@ def _read(text: str) -> Wording:
 
 
 _kept = lru_cache(maxsize=_MOST_KEPT)(_read)
+
+
+def forget() -> None:
+    """Let go of the readings that are kept, and of their texts."""
+    _kept.cache_clear()
 
 
 def _form(found: Sequence[str]) -> str:

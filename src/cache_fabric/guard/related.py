@@ -8,7 +8,7 @@ from cache_fabric.guard import english, marks
 from cache_fabric.guard.spelling import same_word
 from cache_fabric.guard.synonyms import GENERIC, GROUPS
 
-__all__ = ["related"]
+__all__ = ["forget", "related"]
 
 _GROUPS: dict[str, frozenset[int]] = {}
 for _number, _line in enumerate(GROUPS.strip().replace("\n    ", " ").splitlines()):
@@ -44,6 +44,11 @@ def _related(left: str, right: str) -> bool:
     if not _group(left).isdisjoint(_group(right)) or marks.same_pole(left, right):
         return True
     return same_word(left, right) or _one_family(left, right) or _mistyped(left, right)
+
+
+def forget() -> None:
+    """Let go of the pairs of words that are remembered."""
+    _related.cache_clear()
 
 
 def _one_family(left: str, right: str) -> bool:

@@ -36,6 +36,7 @@ __all__ = [
     "Neighborhood",
     "Rarity",
     "differences",
+    "forget",
     "pair_figures",
 ]
 
@@ -177,6 +178,11 @@ def _jaccard(ours: frozenset[object], theirs: frozenset[object]) -> float:
 @lru_cache(maxsize=1 << 16)
 def _bucket(feature: str) -> int:
     return zlib.crc32(feature.encode("utf-8", "surrogatepass")) & (BUCKETS - 1)
+
+
+def forget() -> None:
+    """Let go of the words whose buckets are remembered."""
+    _bucket.cache_clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-__all__ = ["Profile", "profile"]
+__all__ = ["Profile", "forget", "profile"]
 
 _TERM = re.compile(r"\d+(?:[.,:/]\d+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*|[^\w\s.,?!;:'\"()-]")
 _LONGEST_KEPT = 2_048
@@ -98,6 +98,11 @@ def _profile(text: str) -> Profile:
 
 
 _kept = lru_cache(maxsize=20_000)(_profile)
+
+
+def forget() -> None:
+    """Let go of the readings that are kept, and of their texts."""
+    _kept.cache_clear()
 
 
 def _stem(term: str) -> str:

@@ -88,10 +88,12 @@ class Store(Protocol):
         name: Of the backend, for messages.
         shared: Whether other processes may see the same keys. Where none does, a fabric asks for
             no lease.
+        log_limit: How many changes the log keeps.
     """
 
     name: str
     shared: bool
+    log_limit: int
 
     @property
     def durability(self) -> Durability:

@@ -83,7 +83,7 @@ class RedisStore:
         self.namespace = namespace
         self._place = None if url is None else place_of(url)
         self._client = client
-        self._log_limit = log_limit
+        self.log_limit = log_limit
         self._request = Patience.of_request(request_timeout)
         self._layout = Layout.of(namespace)
         self.documents = RedisDocuments(self._layout, self._patient)
@@ -183,7 +183,7 @@ class RedisStore:
     ) -> int:
         commit = scripts.Commit(writes, note, expect or {})
         return await self._patient("commit").call(
-            "commit", lambda client: commit.run(client, self._layout, self._log_limit)
+            "commit", lambda client: commit.run(client, self._layout, self.log_limit)
         )
 
     async def changes(self, after: int, limit: int = 1000) -> Changes:

@@ -1,0 +1,82 @@
+"""What a process remembers of prompts and answers beside those that it serves.
+
+The last lookups, texts that were compared, words that were read: none of it is told apart by whose
+it is, so after an erasure each process lets go of all of it. It hears of one through the change
+log, in a note that names nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from cache_fabric.context_view import note_of_erased
+from cache_fabric.contexts import Contexts
+from cache_fabric.decisions import Decisions
+from cache_fabric.errors import CacheFabricError
+from cache_fabric.kept_values import KeptValues
+from cache_fabric.matcher.texts import forget_texts
+from cache_fabric.part import Part
+from cache_fabric.records import Erased
+from cache_fabric.similar import SimilarSearch
+from cache_fabric.stores.base import Store
+from cache_fabric.subject import Subject
+
+__all__ = ["LocalCopies"]
+
+
+class LocalCopies:
+    """The copies of one process, and the way to those of the others.
+
+    Args:
+        store: The store behind its part.
+        records: The same store, for the calls.
+        secret: Authenticates the notes of the log.
+        contexts: Follow the change log.
+        values, decisions, similar: Hold copies.
+    """
+
+    def __init__(
+        self,
+        store: Part,
+        records: Store,
+        secret: bytes,
+        *,
+        contexts: Contexts,
+        values: KeptValues,
+        decisions: Decisions,
+        similar: SimilarSearch,
+    ) -> None:
+        self._store = store
+        self._records = records
+        self._secret = secret
+        self._live = contexts.live
+        self._values = values
+        self._decisions = decisions
+        self._similar = similar
+        self._clearing: set[asyncio.Task[None]] = set()
+        self._live.listeners["erased"].append(lambda _, erased: self._hear(erased))
+
+    async def erase(self, subject: Subject) -> None:
+        """Have every process let go of its copies, this one before it returns.
+
+        Raises `BackendError`.
+        """
+        places = self._values.places(subject)
+        note = note_of_erased(Erased(places), self._secret)
+        revision = await self._store.demand(lambda: self._records.commit([], note=note))
+        await self._live.catch_up(revision)
+
+    def _hear(self, erased: Erased) -> None:
+        self._decisions.clear()
+        self._similar.forget()
+        forget_texts()
+        task = asyncio.get_running_loop().create_task(self._clear(erased.places))
+        self._clearing.add(task)
+        task.add_done_callback(self._clearing.discard)
+
+    async def _clear(self, places: tuple[str, ...]) -> None:
+        """Delete what this process may have written after the values were erased."""
+        for place in places:
+            with contextlib.suppress(CacheFabricError):
+                await self._values.clear_place(place)
