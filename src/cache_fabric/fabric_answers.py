@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from cache_fabric.config import FabricConfig
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
 from cache_fabric.life import Life
+from cache_fabric.line_files import Place, Progress
 from cache_fabric.records import Invalidation
 from cache_fabric.selector import Selector
 from cache_fabric.types import CacheEntry, CacheRequest, Hit, LookupResult, Miss, Ticket
@@ -149,6 +150,53 @@ class AnswerMethods:
             entry=entry, context=context, tenant=tenant, user=user, tag=tag, model=model
         )
         return await self._run(lambda life: life.invalidations.apply(selector, dry_run=dry_run))
+
+    async def export_answers(
+        self,
+        place: Place,
+        *,
+        context: str | None = None,
+        tenant: str | None = None,
+        user: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Write the answers that fit all that is named as JSON lines, after a header.
+
+        Args:
+            place: A path, or an open file of text or bytes, which stays open.
+            context, tenant, user, tag, model: As of `list_answers`.
+            progress: Called on the home loop with how many are done, of at most how many.
+
+        Returns:
+            How many were written.
+
+        Raises:
+            ValidationError: A value is no name.
+            OSError: The file cannot be written.
+            BackendError: The store failed; what was written until then stays.
+        """
+        selector = Selector(context=context, tenant=tenant, user=user, tag=tag, model=model)
+        return await self._run(lambda life: life.answer_files.write(place, selector, progress))
+
+    async def import_answers(self, place: Place, *, progress: Progress | None = None) -> int:
+        """Keep the answers of such a file, but for those that are expired, or kept in a newer form.
+
+        They are found by their exact request and by meaning. The same file once more changes
+        nothing. It brings back what was erased since it was written.
+
+        Returns:
+            How many are kept of it now.
+
+        Raises:
+            ValidationError: The file is of another namespace, embedder or secret, so that nothing
+                of it would ever be found; or a line is not one of ours: the field names it, and
+                those before it are kept.
+            OSError: The file cannot be read.
+            BackendError: Store, embedder or index failed; what was kept until then stays.
+        """
+        return await self._run(lambda life: life.answer_files.read(place, progress))
 
     async def clear(self) -> int:
         """Forget all answers of the namespace; returns how many.

@@ -83,7 +83,7 @@ class Invalidations:
         if state == "active":
             await self._live.load()
             allows = self._engine.verdicts.allows
-            found = [entry async for entry in self._matching(selector) if allows(entry)]
+            found = [entry async for entry in self.matching(selector) if allows(entry)]
         else:
             found = await self._keeping.find(state, selector)
         return heapq.nlargest(limit, found, key=lambda entry: entry.created)
@@ -98,10 +98,10 @@ class Invalidations:
         selector.require_one()
         apart = await self._keeping.forget(selector, dry_run=dry_run)
         if dry_run:
-            count = len([entry async for entry in self._matching(selector)])
+            count = len([entry async for entry in self.matching(selector)])
             return Invalidation(apart + count, dry_run=True)
         self._engine.retirements.add(selector, time.monotonic())
-        keys = [entry.exact async for entry in self._matching(selector)]
+        keys = [entry.exact async for entry in self.matching(selector)]
         await self._delete(keys)
         await self._cool(selector)
         return Invalidation(apart + len(keys), revision=await self._tell(selector, keys))
@@ -122,7 +122,7 @@ class Invalidations:
         selector, meant, count = _selector(subject), _meant(subject, made), 0
         for _ in range(_PASSES):
             self._engine.retirements.add(selector, time.monotonic())
-            keys = [entry.exact async for entry in self._matching(selector, meant)]
+            keys = [entry.exact async for entry in self.matching(selector, meant)]
             await self._note_vectors(keys)
             await self._delete(keys, unindex=False)
             await self._cool(selector, meant)
@@ -153,7 +153,13 @@ class Invalidations:
     async def count(self, subject: Subject, made: Collection[str]) -> int:
         """Return how many answers `erase` would delete."""
         selector, meant = _selector(subject), _meant(subject, made)
-        return len([entry async for entry in self._matching(selector, meant)])
+        return len([entry async for entry in self.matching(selector, meant)])
+
+    async def count_all(self) -> int:
+        """Return how many answers the store holds."""
+        await self._engine.queue.flush()
+        await self._engine.store.open()
+        return len([key async for key, _ in self._records.scan(ANSWERS)])
 
     async def clear(self) -> int:
         """Forget every answer of the namespace, in every process; returns how many there were."""
@@ -162,9 +168,10 @@ class Invalidations:
         await self._tell(Selector(), None)
         return count
 
-    async def _matching(
+    async def matching(
         self, selector: Selector, meant: Meant | None = None
     ) -> AsyncIterator[CacheEntry]:
+        """Yield the kept answers that are meant, by the selector unless ``meant`` says it."""
         meant = meant or selector.matches
         await self._engine.queue.flush()
         if selector.entry is not None:

@@ -88,6 +88,24 @@ class KeptAnswers:
         from_store = dict(zip(missing, stored, strict=True))
         return [self._at_hand(key) or from_store.get(key) for key in keys]
 
+    async def take_in(self, entries: Sequence[CacheEntry], writes: Sequence[PendingWrite]) -> None:
+        """Write answers that came from elsewhere; raises `BackendError`.
+
+        ``writes`` are those of the ``entries``. What is stored and not indexed when it fails is
+        indexed by the next try.
+        """
+        admitted = {item.key: item for item in await self.capacity.make_room(writes)}
+        stored = [Write(ANSWERS + item.key, item.data, item.ttl) for item in admitted.values()]
+        try:
+            await self.store.demand(lambda: self._records.set_many(stored))
+        except BaseException:
+            self.capacity.failed(admitted.values())
+            raise
+        self.hot.discard(admitted)
+        asked = [e for e in entries if e.exact in admitted and e.question is not None]
+        if asked and self.is_indexed:
+            await self._semantic.add_entries(asked)
+
     def give_up(self, batch: Iterable[PendingWrite]) -> None:
         """Let those go on who wait in other processes for what has landed or is lost."""
         self.leases.give_up([(item.key, item.lease) for item in batch if item.lease is not None])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cache_fabric.answer_files import AnswerFiles
 from cache_fabric.caller_side import CallerSide, Prepared
 from cache_fabric.config import FabricConfig
 from cache_fabric.context_erasure import ContextErasure
@@ -166,6 +167,7 @@ class Life:
         self.invalidations = Invalidations(
             self.engine, self.contexts.live, parts.store, self.verdicts.keeping, config.secret
         )
+        self.answer_files = AnswerFiles(self.engine, self.invalidations, config)
         self.context_erasure = ContextErasure(self.engine.store, parts.store, config.secret)
         self.local_copies = LocalCopies(
             self.engine.store,

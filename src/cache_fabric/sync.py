@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
 from cache_fabric.ledger import Inspection
+from cache_fabric.line_files import Place
+from cache_fabric.line_files import Progress as LineProgress
 from cache_fabric.receipt import Receipt
 from cache_fabric.records import Invalidation, SimilarItem
 from cache_fabric.reindex import Progress, Reindexed
@@ -177,6 +179,32 @@ class SyncCacheFabric(
                 dry_run=dry_run,
             )
         )
+
+    def export_answers(
+        self,
+        place: Place,
+        *,
+        context: str | None = None,
+        tenant: str | None = None,
+        user: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        progress: LineProgress | None = None,
+    ) -> int:
+        return self._call(
+            lambda: self._fabric.export_answers(
+                place,
+                context=context,
+                tenant=tenant,
+                user=user,
+                tag=tag,
+                model=model,
+                progress=progress,
+            )
+        )
+
+    def import_answers(self, place: Place, *, progress: LineProgress | None = None) -> int:
+        return self._call(lambda: self._fabric.import_answers(place, progress=progress))
 
     def similarity(self, one: str, two: str) -> float:
         return self._call(lambda: self._fabric.similarity(one, two))

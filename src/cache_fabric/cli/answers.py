@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from cache_fabric.cli._answer_files import export_answers, import_answers
 from cache_fabric.cli._answer_views import show_explained
 from cache_fabric.cli._context_options import opened_contexts
 from cache_fabric.cli._context_views import add_row, first_line, moment, new_table, show_value
@@ -27,6 +28,8 @@ __all__ = ["app"]
 app = typer.Typer(
     help="List, explain, take back, bring back and pin kept answers.", no_args_is_help=True
 )
+app.command("export")(export_answers)
+app.command("import")(import_answers)
 
 EntryId = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
 Context = Annotated[str | None, typer.Option(help="Given under any version of this context.")]

@@ -11,6 +11,7 @@ from cache_fabric.cli import (
     contexts,
     demo,
     doctor,
+    erase,
     executions,
     feedback,
     reindex,
@@ -33,6 +34,7 @@ app.command()(demo.demo)
 app.command()(stats.stats)
 app.command()(doctor.doctor)
 app.command()(reindex.reindex)
+app.command()(erase.erase)
 app.command()(tune.tune)
 app.command()(serve.serve)
 app.add_typer(bench.app, name="bench")
