@@ -58,7 +58,8 @@ async def test_nothing_of_what_was_deleted_is_left(tmp_path: Path, kind: str, ot
     await index.upsert([*gone, *staying])
     await index.delete([item.id for item in gone])
     assert kind == "qdrant" or traces(tmp_path, gone)  # or this test would prove nothing
-    assert await index.scrub() == ()
+    remains = await index.scrub()
+    assert ["memory" in said for said in remains] == [True] * (kind == "chroma")
     assert not traces(tmp_path, gone)
     await index.aclose()
     assert not traces(tmp_path, gone)
@@ -106,7 +107,8 @@ async def test_a_folder_that_is_in_use_twice_says_what_remains(tmp_path: Path) -
     await other.upsert(items("late", 1))  # of a collection that has another id now
     assert await index.count() == 1
     await other.aclose()
-    assert await index.scrub() == ()
+    [remains] = await index.scrub()
+    assert "is open twice" not in remains
     assert not traces(tmp_path, gone)
     await index.aclose()
 
@@ -125,3 +127,21 @@ async def test_what_an_interrupted_scrub_left_is_no_part_of_the_next(tmp_path: P
     assert not traces(tmp_path, gone)
     assert await index.count() == len(staying)
     await index.aclose()
+
+
+async def test_no_memory_of_the_process_stays_in_the_file_of_a_graph(tmp_path: Path) -> None:
+    """Chroma writes what was freed before into the room of a graph; here that is all vectors."""
+    gone = items("gone", 8)
+    for number in range(8):
+        folder = tmp_path / str(number)
+        index = await opened(MAKERS["chroma"](folder))
+        for item in (*gone, *items("staying", 4)):
+            await index.upsert([item])
+        await index.search(gone[0].vector, partition="of gone", k=3)
+        await index.delete([item.id for item in gone])
+        await index.scrub()
+        assert not traces(folder, gone)
+        await index.search(gone[0].vector, partition="of gone", k=3)
+        await index.aclose()
+        assert not traces(folder, gone)
+        assert list(folder.glob("*/data_level0.bin"))

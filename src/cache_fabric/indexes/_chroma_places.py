@@ -6,12 +6,11 @@ by path behind the scenes, keep one that failed to start, and give a server conn
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
-import sqlite3
+import struct
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,8 +22,8 @@ from chromadb.config import Settings, System
 from chromadb.errors import ChromaError
 
 from cache_fabric.errors import BackendError, BackendUnavailable, ConfigurationError
+from cache_fabric.indexes._chroma_graphs import blank, sweep
 from cache_fabric.indexes._folder_lock import FolderInUse, FolderLock
-from cache_fabric.indexes._vacuum import vacuum
 
 __all__ = ["ChromaFolder", "ChromaPlace", "ChromaServer"]
 
@@ -91,6 +90,8 @@ class ChromaFolder:
                 del _open_folders[self._key]
                 try:
                     folder.system.stop()
+                    with contextlib.suppress(OSError, struct.error):  # for the next sweep
+                        blank(self._key[1])
                 finally:
                     folder.lock.release()
         self._key = None
@@ -104,10 +105,10 @@ class ChromaFolder:
             # Its SQLite library is not Python's, and must not use the file at the same time.
             folder.system.stop()
             try:
-                _sweep(self._key[1])
+                sweep(self._key[1])
             finally:
                 folder.system.start()
-        return ()
+        return (_UNSET.format(self._path),)
 
     def _claim(self, path: Path) -> _OpenFolder:
         try:
@@ -148,6 +149,10 @@ class ChromaFolder:
 _SHARED = (
     "{} is open twice in this process: what Chroma keeps of deleted vectors there stays until one "
     "of the two fabrics is closed and this is done again"
+)
+_UNSET = (
+    "whenever Chroma makes or saves a graph in {} it writes memory of this process that it never "
+    "set, in which a deleted vector may be; it is overwritten when this fabric is closed"
 )
 _ON_SERVER = (
     "the graphs, the queue and the free pages of the Chroma server at {} keep deleted vectors; "
@@ -199,18 +204,6 @@ class ChromaServer:
 
     def sweep(self) -> Sequence[str]:
         return (_ON_SERVER.format(self.name.partition("://")[2]),)
-
-
-def _sweep(path: Path) -> None:
-    """Delete the graphs that a deleted collection leaves, and the free pages of the database."""
-    file = path / "chroma.sqlite3"
-    graphs = [child for child in path.iterdir() if (child / "data_level0.bin").exists()]
-    with closing(sqlite3.connect(file)) as connection:
-        used = {row[0] for row in connection.execute("SELECT id FROM segments")}
-    for graph in graphs:
-        if graph.name not in used:
-            shutil.rmtree(graph)
-    vacuum(file)
 
 
 def _settings(**options: Any) -> Settings:
