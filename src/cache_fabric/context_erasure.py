@@ -77,7 +77,7 @@ class ContextErasure:
                 if any(is_of(subject, runs, i["path"]) for i in items_of(change, self._secret)):
                     changes, last = changes + 1, change.revision
             if not page.items:
-                return Named(changes, max(0, last + self._records.log_limit - page.head))
+                return Named(changes, max(0, last + self._records.log_span - page.head))
             after = page.items[-1].revision
 
     async def _owned(self, prefix: str, subject: Subject, runs: Container[str]) -> list[Record]:

@@ -302,7 +302,7 @@ async def test_names_in_the_change_log_are_said_and_gone_when_it_says(shared: Sh
     receipt = await fabric.erase(user="alice-canary")
     [said] = [r.what for r in receipt.remaining if "change log" in r.what and "name" in r.what]
     assert said.startswith("1 changes in the change log name")
-    more = shared.store.log_limit + 1 - (await shared.store.changes(0)).head
+    more = shared.store.log_span + 1 - (await shared.store.changes(0)).head
     assert f"until {more} more changes" in said
     for number in range(more):
         assert await is_in_log()

@@ -88,12 +88,12 @@ class Store(Protocol):
         name: Of the backend, for messages.
         shared: Whether other processes may see the same keys. Where none does, a fabric asks for
             no lease.
-        log_limit: How many changes the log keeps.
+        log_span: After how many more changes no byte of a change is left in the log.
     """
 
     name: str
     shared: bool
-    log_limit: int
+    log_span: int
 
     @property
     def durability(self) -> Durability:

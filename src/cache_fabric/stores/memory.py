@@ -59,7 +59,7 @@ class MemoryStore:
         if log_limit < 1:
             raise ConfigurationError(f"log_limit: expected a number above 0, got {log_limit}")
         self.namespace = namespace
-        self.log_limit = log_limit
+        self.log_span = log_limit
         self.documents = MemoryDocuments(self._check_open)
         self._clock = clock
         self._cache: OrderedDict[str, tuple[bytes, float]] = OrderedDict()

@@ -45,6 +45,11 @@ from cache_fabric.stores.base import Changes, Durability, Record, Write
 __all__ = ["RedisStore"]
 
 
+_STREAM_NODE = 100
+"""Entries of a stream that Redis keeps together (``stream-node-max-entries``): what is trimmed of
+them is only marked until all have gone."""
+
+
 class RedisStore:
     """Bytes by key in Redis; any number of stores and processes may share a namespace.
 
@@ -83,7 +88,8 @@ class RedisStore:
         self.namespace = namespace
         self._place = None if url is None else place_of(url)
         self._client = client
-        self.log_limit = log_limit
+        self._log_limit = log_limit
+        self.log_span = log_limit + _STREAM_NODE
         self._request = Patience.of_request(request_timeout)
         self._layout = Layout.of(namespace)
         self.documents = RedisDocuments(self._layout, self._patient)
@@ -183,7 +189,7 @@ class RedisStore:
     ) -> int:
         commit = scripts.Commit(writes, note, expect or {})
         return await self._patient("commit").call(
-            "commit", lambda client: commit.run(client, self._layout, self.log_limit)
+            "commit", lambda client: commit.run(client, self._layout, self._log_limit)
         )
 
     async def changes(self, after: int, limit: int = 1000) -> Changes:

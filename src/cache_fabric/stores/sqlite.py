@@ -84,7 +84,7 @@ class SqliteStore:
             )
         self.path = Path(path)
         self.namespace = namespace
-        self.log_limit = log_limit
+        self.log_span = log_limit
         self.durability = durability
         self.documents = SqliteDocuments(namespace, self._by_key, self._on_worker)
         self._rows = Rows.of(namespace, clock, log_limit)
