@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 
 from cache_fabric import codec
@@ -99,21 +99,30 @@ class CaseKeeping:
         for data in list(self._engine.verdicts.pinned.values()):
             await self._engine.kept.index(codec.decode(data, self._secret))
 
-    async def erase(self, subject: Subject) -> int:
+    async def erase(
+        self,
+        subject: Subject,
+        made: Collection[str] = (),
+        leaving: Callable[[Sequence[str]], Awaitable[None]] | None = None,
+    ) -> int:
         """Delete what is a subject's; returns how many cases were touched.
 
-        An answer's case is the subject's if the answer is, or if a vote of the subject's corrected
-        it. The subject's votes on answers of others go on counting, without a name or a word, and
-        the question that such an answer was wrong for is forgotten. Raises `BackendError`.
+        An answer's case is the subject's if the answer is, by its name or as one of those that the
+        subject's runs ``made``, or if a vote of the subject's corrected it. The subject's votes on
+        answers of others go on counting, without a name or a word, and the question that such an
+        answer was wrong for is forgotten. ``leaving`` is told the keys of answers that go, before
+        they do. Raises `BackendError`.
         """
         await self._live.load()
         cases = [case for shard in _SHARDS for case in await self._shard(CASES + shard)]
         pins = {v.pin for case in cases for v in case.votes if subject.owns(v.tenant, v.user)}
         erased = 0
         for case in cases:
-            is_theirs = case.id in pins or _is_of(case, subject)
+            is_theirs = case.id in pins or _is_of(case, subject, made)
             if not is_theirs and not _voted(case, subject):
                 continue
+            if is_theirs and leaving is not None:
+                await leaving([case.id.partition(".")[0]])
             step = self._blank(case.id) if is_theirs else self._nameless(case.id, subject)
             await self._cases.change([case.id], step)
             if is_theirs:
@@ -185,9 +194,12 @@ class CaseKeeping:
         return name and hmac.digest(self._secret, said, "sha256").hex()[:16]
 
 
-def _is_of(case: Case, subject: Subject) -> bool:
+def _is_of(case: Case, subject: Subject, made: Collection[str]) -> bool:
     known = case.about or {}
-    return subject.owns(known.get("tenant"), known.get("user"))
+    tenant, user = known.get("tenant"), known.get("user")
+    if subject.owns(tenant, user):
+        return True
+    return case.id in made and subject.owns(tenant or subject.tenant, user or subject.user)
 
 
 def _voted(case: Case, subject: Subject) -> bool:

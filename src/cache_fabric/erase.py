@@ -111,11 +111,18 @@ def _counts(life: Life, subject: Subject, owned: _Owned) -> list[tuple[str, str,
 
 def _places(life: Life, subject: Subject, owned: _Owned) -> list[Step]:
     store, index = life.parts.store.name, life.parts.index.name
+
+    def verdicts() -> Awaitable[int]:
+        noted = life.invalidations.note_vectors
+        return life.verdicts.keeping.erase(subject, owned.made, noted)
+
     return [
+        ("verdicts", store, verdicts),
         ("answers", store, lambda: life.invalidations.erase(subject, owned.made)),
         ("vectors", index, lambda: life.invalidations.erase_vectors()),
         ("values", store, lambda: _values(life, subject, life.values.clear_place)),
         ("contexts", store, lambda: life.context_erasure.erase(subject, owned.runs)),
+        ("feedback", store, lambda: life.feedback.erase(subject)),
         ("copies in memory", "every process", lambda: life.local_copies.erase(subject)),
     ]
 

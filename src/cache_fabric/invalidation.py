@@ -123,7 +123,7 @@ class Invalidations:
         for _ in range(_PASSES):
             self._engine.retirements.add(selector, time.monotonic())
             keys = [entry.exact async for entry in self.matching(selector, meant)]
-            await self._note_vectors(keys)
+            await self.note_vectors(keys)
             await self._delete(keys, unindex=False)
             await self._cool(selector, meant)
             await self._tell(selector, keys)
@@ -185,7 +185,8 @@ class Invalidations:
             if entry is not None and meant(entry):
                 yield entry
 
-    async def _note_vectors(self, keys: Sequence[str]) -> None:
+    async def note_vectors(self, keys: Sequence[str]) -> None:
+        """Write down that the vectors of these answers are to go; raises `BackendError`."""
         while keys:
             [noted] = await self._records.read([_UNINDEXED])
             before = [] if noted is None else codec.unpack(noted.value, self._secret)
