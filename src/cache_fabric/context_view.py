@@ -13,9 +13,10 @@ import msgspec
 from cache_fabric import codec
 from cache_fabric.context_rules import Body, Head, digest
 from cache_fabric.errors import BackendError
-from cache_fabric.records import ContextChange, ContextEntry, Erased, Freshness, Retired
+from cache_fabric.records import ContextChange, ContextEntry, Freshness
 from cache_fabric.scopes import Owner
 from cache_fabric.stores.base import Change, Changes
+from cache_fabric.taken_back import Erased, Retired
 from cache_fabric.types import ContextScope
 
 __all__ = [

@@ -81,7 +81,9 @@ async def erase(life: Life, subject: Subject, *, hot_ttl: float, dry_run: bool =
     places = [await _done(*place) for place in _places(life, subject, owned)]
     if all(place.state == "done" for place in places):
         store = life.parts.store.name
-        places.append(await _done("executions", store, lambda: life.executions.erase(subject)))
+        places.append(
+            await _done("executions", store, lambda: life.tracking.executions.erase(subject))
+        )
     else:
         why = "kept until the rest is done: they tell what is the subject's"
         places.append(ErasedPlace(name="executions", where="store", count=0, state=why))
@@ -105,7 +107,7 @@ def _counts(life: Life, subject: Subject, owned: _Owned) -> list[tuple[str, str,
         ("answers", store, lambda: life.invalidations.count(subject, owned.made)),
         ("values", store, lambda: _values(life, subject, life.values.count_place)),
         ("contexts", store, lambda: life.context_erasure.count(subject, owned.runs)),
-        ("executions", store, lambda: life.executions.count(query)),
+        ("executions", store, lambda: life.tracking.executions.count(query)),
     ]
 
 
@@ -161,7 +163,9 @@ async def _done(name: str, where: str, work: Work) -> ErasedPlace:
 
 async def _owned(life: Life, subject: Subject) -> _Owned:
     owned = _Owned()
-    async for bodies in life.executions.pages(Sought(tenant=subject.tenant, user=subject.user)):
+    async for bodies in life.tracking.executions.pages(
+        Sought(tenant=subject.tenant, user=subject.user)
+    ):
         for body in bodies:
             owned.runs.add(body.execution_id)
             answers = execution_of(body).answers

@@ -12,8 +12,8 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
 from cache_fabric.life import Life
 from cache_fabric.line_files import Place, Progress
-from cache_fabric.records import Invalidation
 from cache_fabric.selector import Selector
+from cache_fabric.taken_back import Invalidation
 from cache_fabric.types import CacheEntry, CacheRequest, Hit, LookupResult, Miss, Ticket
 from cache_fabric.verdict_rules import State
 

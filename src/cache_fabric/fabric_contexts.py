@@ -271,9 +271,8 @@ class ContextMethods:
         """Call ``listener(event, value)`` on an event of the change log.
 
         These are ``changed``, ``stale`` and ``error``; ``retired`` when some process took answers
-        back (a `records.Retired`); ``judged`` when an answer was quarantined, restored, pinned or
-        unpinned (the id of its entry); and ``erased`` when some process erased a subject's data (a
-        `records.Erased`).
+        back (a `Retired`); ``judged`` when an answer was quarantined, restored, pinned or unpinned
+        (the id of its entry); and ``erased`` when some process erased a subject's data (`Erased`).
         """
         listeners = self._life().contexts.live.listeners
         if event not in listeners:

@@ -74,9 +74,9 @@ class ExecutionMethods:
         run = checked_names(draft(execution_id, graph_name, whole, tags, tenant, user))
         if durable:
             checked(run)
-            level = await self._run(lambda life: life.track_durably(execution_id, run))
+            level = await self._run(lambda life: life.tracking.put_durably(execution_id, run))
             return replace(execution_of(Body(**run)), durability=level)
-        if not life.tracked.put(execution_id, run):
+        if not life.tracking.queue.put(execution_id, run):
             checked(run)  # says what is wrong with it, unless it is only that too many wait
         return execution_of(Body(**run))
 
@@ -101,7 +101,7 @@ class ExecutionMethods:
         with contextlib.suppress(ValidationError, AttributeError, TypeError):
             state = with_answers(state, answers)
         run = draft(execution_id, graph_name, state, tags, tenant, user)
-        return self._life().tracked.put(execution_id, run)
+        return self._life().tracking.queue.put(execution_id, run)
 
     def start_execution(
         self,
@@ -134,7 +134,7 @@ class ExecutionMethods:
         name = secrets.token_hex(16) if execution_id is None else execution_id
         state = started(input, agent, conversation, contexts)
         run = checked_names(draft(name, graph_name, state, tags, tenant, user))
-        return OpenExecution(self._life().tracked.put, run)
+        return OpenExecution(self._life().tracking.queue.put, run)
 
     async def get_execution(self, execution_id: str) -> Execution | None:
         """Return a run with its steps and its feedback, or ``None``.
@@ -143,7 +143,7 @@ class ExecutionMethods:
             BackendError: The store failed.
             CodecError: What is kept under the id cannot be read: corrupt, or of another secret.
         """
-        return await self._run(lambda life: life.find_execution(execution_id))
+        return await self._run(lambda life: life.tracking.get(execution_id))
 
     async def search_executions(  # noqa: PLR0913
         self,
@@ -212,7 +212,7 @@ class ExecutionMethods:
             min_score=min_score,
             max_score=max_score,
         )
-        return await self._run(lambda life: life.search_executions(sought, like, limit, cursor))
+        return await self._run(lambda life: life.tracking.search(sought, like, limit, cursor))
 
     async def export_executions(
         self, place: Place, *, progress: Progress | None = None, **filters: Any
@@ -235,7 +235,7 @@ class ExecutionMethods:
         unknown = sorted(filters.keys() - {f.name for f in fields(Sought)})
         if unknown:
             raise ValidationError(unknown[0], "expected a filter of search_executions")
-        return await self._run(lambda life: life.export_executions(place, filters, progress))
+        return await self._run(lambda life: life.tracking.export(place, filters, progress))
 
     async def import_executions(self, place: Place, *, progress: Progress | None = None) -> int:
         """Keep the executions of such a file, in place of those of the same ids.
@@ -250,4 +250,4 @@ class ExecutionMethods:
             OSError: The file cannot be read.
             BackendError: The store failed; what was kept until then stays.
         """
-        return await self._run(lambda life: life.execution_files.read(place, progress))
+        return await self._run(lambda life: life.tracking.files.read(place, progress))

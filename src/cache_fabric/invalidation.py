@@ -27,10 +27,11 @@ from cache_fabric.engine import Engine
 from cache_fabric.errors import ValidationError
 from cache_fabric.exact_tier import ANSWERS
 from cache_fabric.live_contexts import LiveContexts
-from cache_fabric.records import ContextChange, Invalidation, Resync, Retired
+from cache_fabric.records import ContextChange, Resync
 from cache_fabric.selector import Selector
 from cache_fabric.stores.base import CommitConflict, Store, Write
 from cache_fabric.subject import Subject
+from cache_fabric.taken_back import Invalidation, Retired
 from cache_fabric.types import CacheEntry
 from cache_fabric.verdict_rules import STATES, State
 

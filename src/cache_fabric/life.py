@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cache_fabric.answer_files import AnswerFiles
 from cache_fabric.caller_side import CallerSide, Prepared
@@ -20,16 +19,11 @@ from cache_fabric.datasets import Datasets
 from cache_fabric.decisions import Decisions
 from cache_fabric.embedders.base import Embedder
 from cache_fabric.engine import Engine
-from cache_fabric.errors import CacheFabricError, ValidationError
-from cache_fabric.execution_files import ExecutionFiles
-from cache_fabric.execution_questions import ExecutionQuestions
-from cache_fabric.execution_queue import ExecutionQueue
-from cache_fabric.execution_terms import Sought
-from cache_fabric.executions import Executions
+from cache_fabric.errors import CacheFabricError
 from cache_fabric.explanations import Explanations
 from cache_fabric.feedback import Feedbacks
 from cache_fabric.indexes.base import VectorIndex
-from cache_fabric.instrumentation.events import EventHook, ExecutionEvent, emit_to
+from cache_fabric.instrumentation.events import Event, EventHook, emit_to
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.invalidation import Invalidations
 from cache_fabric.judged_log import JudgedLog
@@ -37,22 +31,20 @@ from cache_fabric.kept_feedback import KeptFeedback
 from cache_fabric.kept_values import KeptValues
 from cache_fabric.label_guards import LabelGuards
 from cache_fabric.ledger import Inspection, Ledger
-from cache_fabric.line_files import Place
 from cache_fabric.local_copies import LocalCopies
 from cache_fabric.policy.base import Policy
 from cache_fabric.policy.verified import Verified
 from cache_fabric.portal import Portal
 from cache_fabric.pricing import PriceTable
 from cache_fabric.recipes import Recipes
-from cache_fabric.records import Execution, Page
 from cache_fabric.reindex import Progress, Reindexed, reindex
 from cache_fabric.replay import Replays
 from cache_fabric.replay_plan import ReplayPlans
-from cache_fabric.retention import Retention
 from cache_fabric.scopes import Owner
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.similar import SimilarSearch
-from cache_fabric.stores.base import Durability, Store
+from cache_fabric.stores.base import Store
+from cache_fabric.tracking import Tracking
 from cache_fabric.types import CacheEntry, Ticket
 from cache_fabric.verdicts import Verdicts
 
@@ -96,23 +88,21 @@ class Life:
         self._config = config
         self.portal = Portal()
         self._judged_log = None
-        self._heard = heard = hooks
+        self._heard = hooks
         if judged_log is not None:
             learns = isinstance(policy, Verified)
             self._judged_log = JudgedLog(judged_log, shadow=not learns)
-            self._heard = heard = [*hooks, self._judged_log]
+            self._heard = [*hooks, self._judged_log]
         self.parts = parts = make_parts()
         self.engine = Engine(
             store=parts.store,
             semantic=SemanticTier(parts.index, parts.embedder, config),
             policy=policy,
             config=config,
-            emit=lambda event: emit_to(heard, event),
+            emit=self._emit,
             shadow=shadow,
         )
-        self.values = KeptValues(
-            self.engine.store, parts.store, config, lambda event: emit_to(heard, event)
-        )
+        self.values = KeptValues(self.engine.store, parts.store, config, self._emit)
         self.contexts = Contexts(
             self.engine.store, parts.store, config.secret, self.engine.verdicts
         )
@@ -120,81 +110,61 @@ class Life:
         self.caller_side = CallerSide(
             self.engine, self.contexts.live, config, prices, hooks, self.decisions
         )
-        self.questions = ExecutionQuestions(
-            self.engine.semantic,
-            config,
-            indexed=policy.semantic or shadow is not None,
-            lost=lambda execution_id, reason: emit_to(
-                heard,
-                ExecutionEvent(outcome="unindexed", execution_id=execution_id, reason=reason),
-            ),
-        )
-        documents = parts.store.documents
-        kept_feedback = KeptFeedback(self.engine.store, documents, config.secret)
-        self.executions = Executions(
-            self.engine.store, documents, self.questions, kept_feedback, config
-        )
-        self.execution_files = ExecutionFiles(self.executions)
-        self.retention = Retention(self.executions, config)
-        self.tracked = ExecutionQueue(
-            self.executions.keep,
-            self.portal.post,
-            self._execution_ended,
-            max_entries=config.queue_entries,
-            max_bytes=config.queue_bytes,
-        )
-        self.recipes = Recipes(self.engine.store, parts.store, config, self.portal.post)
-        self.ledger = Ledger(self.engine.store, parts.store, config)
         self.similar = SimilarSearch(self.engine, self.contexts)
-        self.verdicts = Verdicts(
-            self.engine,
-            self.contexts.live,
-            parts.store,
-            config,
-            lambda event: emit_to(heard, event),
-        )
-        self.explanations = Explanations(
-            self.engine, self.decisions, self.verdicts.cases, config.secret
-        )
-        self.feedback = Feedbacks(
-            kept_feedback,
-            self.executions.read,
-            self.executions.mark,
-            self.verdicts.vote,
-            lambda event: emit_to(heard, event),
-        )
-        self._judge_contexts(kept_feedback, prices)
-        self.invalidations = Invalidations(
-            self.engine, self.contexts.live, parts.store, self.verdicts.keeping, config.secret
-        )
-        self.answer_files = AnswerFiles(self.engine, self.invalidations, config)
-        self.context_erasure = ContextErasure(self.engine.store, parts.store, config.secret)
-        self.local_copies = LocalCopies(
+        self.ledger = Ledger(self.engine.store, parts.store, config)
+        feedback = KeptFeedback(self.engine.store, parts.store.documents, config.secret)
+        self.tracking = Tracking(
             self.engine.store,
             parts.store,
+            self.engine.semantic,
+            feedback,
+            config,
+            indexed=policy.semantic or shadow is not None,
+            post=self.portal.post,
+            emit=self._emit,
+        )
+        self._judge_answers(feedback)
+        self._judge_contexts(feedback, prices)
+        self._take_back()
+
+    def _judge_answers(self, feedback: KeptFeedback) -> None:
+        """Make what feedback does to answers."""
+        engine, records, config = self.engine, self.parts.store, self._config
+        self.verdicts = Verdicts(engine, self.contexts.live, records, config, self._emit)
+        self.explanations = Explanations(engine, self.decisions, self.verdicts.cases, config.secret)
+        runs = self.tracking.executions
+        self.feedback = Feedbacks(feedback, runs.read, runs.mark, self.verdicts.vote, self._emit)
+
+    def _judge_contexts(self, feedback: KeptFeedback, prices: PriceTable) -> None:
+        """Make what feedback and replays say of the versions of contexts."""
+        engine, records, config = self.engine, self.parts.store, self._config
+        runs, contexts = self.tracking.executions, self.contexts
+        self.scores = ContextScores(feedback, contexts.live)
+        self.label_guards = LabelGuards(
+            contexts, feedback, engine.store, records, config.secret, self._emit
+        )
+        self.datasets = Datasets(feedback, runs)
+        self.recipes = Recipes(engine.store, records, config, self.portal.post)
+        plans = ReplayPlans(engine, contexts, runs, self.recipes, config)
+        self.replays = Replays(plans, engine, contexts, self.recipes, config, prices)
+
+    def _take_back(self) -> None:
+        """Make what takes answers and data back, and out to files."""
+        engine, records, config = self.engine, self.parts.store, self._config
+        self.invalidations = Invalidations(
+            engine, self.contexts.live, records, self.verdicts.keeping, config.secret
+        )
+        self.answer_files = AnswerFiles(engine, self.invalidations, config)
+        self.context_erasure = ContextErasure(engine.store, records, config.secret)
+        self.local_copies = LocalCopies(
+            engine.store,
+            records,
             config.secret,
             contexts=self.contexts,
             values=self.values,
             decisions=self.decisions,
             similar=self.similar,
         )
-
-    def _judge_contexts(self, feedback: KeptFeedback, prices: PriceTable) -> None:
-        """Make what feedback and replays say of the versions of contexts."""
-        store, records, config = self.engine.store, self.parts.store, self._config
-        heard = self._heard
-        self.scores = ContextScores(feedback, self.contexts.live)
-        self.label_guards = LabelGuards(
-            self.contexts,
-            feedback,
-            store,
-            records,
-            config.secret,
-            lambda event: emit_to(heard, event),
-        )
-        self.datasets = Datasets(feedback, self.executions)
-        plans = ReplayPlans(self.engine, self.contexts, self.executions, self.recipes, config)
-        self.replays = Replays(plans, self.engine, self.contexts, self.recipes, config, prices)
 
     async def know_contexts(self) -> None:
         """Load the live view before a first lookup, so that its partition is the right one."""
@@ -224,53 +194,19 @@ class Life:
         if not self.portal.closed:
             self.portal.post(self.engine.release, ticket)
 
-    async def track_durably(self, execution_id: str, fields: Mapping[str, Any]) -> Durability:
-        """Wait until a run is written, and return what that survives."""
-        await self.tracked.put_and_wait(execution_id, fields)
-        return self.parts.store.durability
-
-    async def find_execution(self, execution_id: str) -> Execution | None:
-        """Return a run, also one that was handed in just now."""
-        await self.tracked.flush()
-        return await self.executions.get(execution_id)
-
-    async def search_executions(
-        self, sought: Sought, like: str | None, limit: int, cursor: str | None
-    ) -> Page[Execution]:
-        """Return runs, also those that were handed in just now."""
-        await self.tracked.flush()
-        if like is None:
-            return await self.executions.search(sought, limit, cursor)
-        if cursor is not None:
-            raise ValidationError("cursor", "expected none with like: there is one page of these")
-        return await self.executions.search_like(like, sought, limit)
-
-    async def export_executions(
-        self, place: Place, filters: Mapping[str, Any], progress: Progress | None
-    ) -> int:
-        """Write runs to a file, also those that were handed in just now."""
-        await self.tracked.flush()
-        return await self.execution_files.write(place, Sought(**filters), progress)
-
     async def inspect(self, totals: Callable[[], Totals]) -> Inspection:
         """Count what is kept, with the runs that were handed in just now."""
-        await self.tracked.flush()
+        await self.tracking.queue.flush()
         return await self.ledger.inspect(totals())
 
     async def reindex(self, progress: Progress | None) -> Reindexed:
         """Make the index anew from the store: answers, then the questions of executions."""
         await self.contexts.live.load()  # what is pinned is found by meaning as well
         done = await reindex(self.engine, self.parts.store, progress)
-        await self.tracked.flush()
-        await self.executions.reindex()
+        await self.tracking.reindex()
         return done
 
-    def _execution_ended(self, execution_id: str, reason: str | None) -> None:
-        if reason is None:
-            self.retention.wrote()
-            event = ExecutionEvent(outcome="kept", execution_id=execution_id)
-        else:
-            event = ExecutionEvent(outcome="dropped", execution_id=execution_id, reason=reason)
+    def _emit(self, event: Event) -> None:
         emit_to(self._heard, event)
 
     async def flush(self) -> None:
@@ -278,8 +214,7 @@ class Life:
         await self.engine.queue.flush()
         await self.values.flush()
         await self.recipes.flush()
-        await self.tracked.flush()
-        await self.questions.flush()
+        await self.tracking.flush()
 
     async def close(self, totals: Callable[[], Totals], patience: float = 10.0) -> None:
         """Write what waits, the sums and what was learned, then close what this fabric made."""
@@ -292,9 +227,8 @@ class Life:
                 await self.engine.leave()
                 await self.ledger.keep(totals())
                 await self.engine.learning.memory.write()
-        self.tracked.close()
+        await self.tracking.stop()
         self.engine.learning.memory.stop()
-        await self.retention.stop()
         await self.contexts.live.stop()
         await self.engine.capacity.stop()
         await self.values.stop()

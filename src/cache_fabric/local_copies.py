@@ -17,10 +17,10 @@ from cache_fabric.errors import CacheFabricError
 from cache_fabric.kept_values import KeptValues
 from cache_fabric.matcher.texts import forget_texts
 from cache_fabric.part import Part
-from cache_fabric.records import Erased
 from cache_fabric.similar import SimilarSearch
 from cache_fabric.stores.base import Store
 from cache_fabric.subject import Subject
+from cache_fabric.taken_back import Erased
 
 __all__ = ["LocalCopies"]
 

@@ -17,14 +17,11 @@ from cache_fabric.votes import Annotator, Effect, Verdict
 __all__ = [
     "ContextChange",
     "ContextEntry",
-    "Erased",
     "Execution",
     "Feedback",
     "Freshness",
-    "Invalidation",
     "Page",
     "Resync",
-    "Retired",
     "SimilarItem",
     "Superseded",
 ]
@@ -263,44 +260,3 @@ class SimilarItem(_BothWays):
     value: Any
     similarity: float
     metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Invalidation:
-    """What an invalidation did, or would do.
-
-    Attributes:
-        count: Answers that were meant.
-        dry_run: True when nothing was deleted.
-        revision: Position in the change log by which other processes hear of it.
-    """
-
-    count: int
-    dry_run: bool = False
-    revision: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Retired:
-    """Answers that some process invalidated.
-
-    Attributes:
-        origin: Whose doing it was; a fabric passes over its own.
-        named: What was asked for, by name; empty for all answers.
-        keys: Exact keys of the answers, ``None`` where they are too many to be told.
-    """
-
-    origin: str
-    named: Mapping[str, str]
-    keys: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """Some process erased a subject's data; whose is not said.
-
-    Attributes:
-        places: What the keys of erased values begin with.
-    """
-
-    places: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from cache_fabric.ledger import Inspection
 from cache_fabric.line_files import Place
 from cache_fabric.line_files import Progress as LineProgress
 from cache_fabric.receipt import Receipt
-from cache_fabric.records import Invalidation, SimilarItem
+from cache_fabric.records import SimilarItem
 from cache_fabric.reindex import Progress, Reindexed
 from cache_fabric.sync_contexts import SyncContextMethods
 from cache_fabric.sync_executions import SyncExecutionMethods
@@ -18,6 +18,7 @@ from cache_fabric.sync_feedback import SyncFeedbackMethods
 from cache_fabric.sync_judged_contexts import SyncJudgedContextMethods
 from cache_fabric.sync_verdicts import SyncVerdictMethods
 from cache_fabric.sync_view import SyncView
+from cache_fabric.taken_back import Invalidation
 from cache_fabric.types import (
     Bypass,
     CacheEntry,

@@ -20,9 +20,10 @@ from cache_fabric import (
 )
 from cache_fabric.life import Life
 from cache_fabric.policy.exact_only import ExactOnly
-from cache_fabric.records import Resync, Retired
+from cache_fabric.records import Resync
 from cache_fabric.stores.base import Changes, Write
 from cache_fabric.stores.memory import MemoryStore
+from cache_fabric.taken_back import Retired
 from contexts.conftest import Make
 
 

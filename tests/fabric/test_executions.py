@@ -232,7 +232,7 @@ async def test_a_waiting_caller_is_answered_when_the_fabric_closes() -> None:
     life = fabric._life()
     fabric.track_soon("first", "g", {})
     waiting = asyncio.create_task(fabric.track_execution("a", "g", {}, durable=True))
-    while len(life.tracked) + life.tracked._ended < 1:
+    while len(life.tracking.queue) + life.tracking.queue._ended < 1:
         await asyncio.sleep(0)
     await life.portal.run(lambda: life.close(fabric._metrics.totals, patience=0.1))
     await asyncio.to_thread(life.portal.close)
@@ -282,7 +282,7 @@ async def test_another_secret_reads_none_of_it(fabric: CacheFabric) -> None:
     store = fabric._life().parts.store
     await fabric.track_execution("a", "g", {"output": LONG}, durable=True)
     life = fabric._life()
-    execution_documents = life.executions._kept
+    execution_documents = life.tracking.executions._kept
     execution_documents._secret = b"another"
     assert await found(fabric) == ""
     assert store is life.parts.store
@@ -300,7 +300,7 @@ async def test_erasing_a_subject_takes_its_runs_and_nobody_else_s(any_fabric: Ca
     life = fabric._life()
 
     async def erase(subject: Subject) -> int:
-        return await life.portal.run(lambda: life.executions.erase(subject))
+        return await life.portal.run(lambda: life.tracking.executions.erase(subject))
 
     assert await erase(Subject(tenant="acme", user="ann")) == 2
     assert await found(fabric) == "cb"

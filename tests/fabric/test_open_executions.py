@@ -174,7 +174,7 @@ async def test_a_step_that_is_written_twice_is_one(any_fabric: CacheFabric) -> N
 
     def twice(execution_id: str, event: Any) -> bool:
         told.append((execution_id, event))
-        return life.tracked.put(execution_id, event)
+        return life.tracking.queue.put(execution_id, event)
 
     fields = draft("a", "g", started(None, None, None, ()))
     run = OpenExecution(twice, fields)
@@ -182,7 +182,7 @@ async def test_a_step_that_is_written_twice_is_one(any_fabric: CacheFabric) -> N
     run.step("tool", "1")
     await any_fabric.flush()
     for execution_id, event in told:
-        life.tracked.put(execution_id, event)
+        life.tracking.queue.put(execution_id, event)
     assert [s["name"] for s in (await read(any_fabric, run)).steps] == ["0", "1"]
 
 

@@ -49,7 +49,7 @@ def kept(fabric: CacheFabric) -> str:
 def apply(fabric: CacheFabric) -> None:
     fabric.sync.flush()
     life = fabric._life()
-    life.portal.call(life.retention.apply)
+    life.portal.call(life.tracking.retention.apply)
 
 
 def test_what_is_too_old_goes_and_what_was_judged_stays_twice_as_long(

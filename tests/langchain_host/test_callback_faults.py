@@ -248,7 +248,7 @@ def test_a_run_may_end_in_the_middle_of_another_event_of_its_thread(tracked: Tra
     """A garbage collection finalizes an abandoned stream wherever it happens to strike."""
     run_id = uuid4()
     tracked.handler.on_chain_start({}, {}, run_id=run_id, name="abandoned")
-    queue = tracked.fabric._life().tracked
+    queue = tracked.fabric._life().tracking.queue
     with Runs.of(tracked.fabric)._lock, queue._lock, tracked.fabric._metrics._lock:
         tracked.handler.on_chain_end({}, run_id=run_id)
         queue.close()

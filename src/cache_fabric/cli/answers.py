@@ -19,7 +19,7 @@ from cache_fabric.cli._answer_views import show_explained
 from cache_fabric.cli._context_options import opened_contexts
 from cache_fabric.cli._context_views import add_row, first_line, moment, new_table, show_value
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
-from cache_fabric.records import Invalidation
+from cache_fabric.taken_back import Invalidation
 from cache_fabric.types import CacheEntry
 from cache_fabric.votes import Effect
 
