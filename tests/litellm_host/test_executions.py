@@ -9,7 +9,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from cache_fabric import CacheFabric
 from cache_fabric.instrumentation.events import Event
-from cache_fabric.litellm import enable
+from cache_fabric.litellm import acompletion, enable
 from cache_fabric.records import Execution
 from fake_openai import Upstream
 from litellm_host.asking import asked, eventually, litellm
@@ -120,3 +120,39 @@ def test_untracked(exact: CacheFabric, upstream: Upstream, call: dict[str, Any])
         )
     exact.sync.flush()
     assert exact.sync.search_executions() == []
+
+
+def test_it_says_whose_it_is(
+    enabled: CacheFabric, upstream: Upstream, call: dict[str, Any]
+) -> None:
+    whose = {"metadata": {"cache_fabric_tenant": "acme"}, "user": "uma"}
+    litellm.completion(messages=asked("hi"), **call, **whose)
+    (execution,) = kept(enabled, 1)
+    assert (execution.tenant, execution.user) == ("acme", "uma")
+
+
+@pytest.mark.parametrize("rated", [0, 1], ids=["miss", "hit"])
+def test_a_bad_answer_is_not_served_again(
+    enabled: CacheFabric, upstream: Upstream, call: dict[str, Any], rated: int
+) -> None:
+    for _ in range(2):
+        litellm.completion(messages=asked("hi"), **call)
+    made = kept(enabled, 2)
+    feedback = enabled.sync.record_feedback(made[rated].execution_id, {"user_rating": 1})
+    assert [effect.action for effect in feedback.effects] == ["quarantined"]
+    litellm.completion(messages=asked("hi"), **call)
+    assert kept(enabled, 3)[-1].state["cache"]["outcome"] == "miss"
+
+
+async def test_what_a_wrapped_call_tells_is_enough_to_track_it(
+    exact: CacheFabric, upstream: Upstream, call: dict[str, Any]
+) -> None:
+    said = [await acompletion(exact, messages=asked("hi"), **call) for _ in range(2)]
+    for name, response in zip(("one", "two"), said, strict=True):
+        await exact.track_execution(
+            name, "chat", {"cache": response._hidden_params["cache_fabric"]}
+        )
+    feedback = await exact.record_feedback("one", {"label": "incorrect"})
+    assert [effect.action for effect in feedback.effects] == ["quarantined"]
+    again = await acompletion(exact, messages=asked("hi"), **call)
+    assert again._hidden_params["cache_fabric"]["outcome"] == "miss"

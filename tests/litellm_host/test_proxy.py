@@ -71,8 +71,8 @@ def bytes_of(redis: Server) -> bytes:
     return b"".join(path.read_bytes() for path in redis.folder.rglob("*") if path.is_file())
 
 
-async def rated(fabric: CacheFabric, execution_id: str) -> int:
-    transport = httpx.ASGITransport(app=create_app(fabric))
+async def rated(fabric: CacheFabric, execution_id: str, *, trusted: bool = False) -> int:
+    transport = httpx.ASGITransport(app=create_app(fabric, trusted=trusted))
     async with httpx.AsyncClient(transport=transport, base_url="http://fabric") as http:
         body = {"execution_id": execution_id, "user_rating": 1}
         return (await http.post("/v1/feedback", json=body)).status_code
@@ -400,6 +400,25 @@ def test_an_execution_is_found_by_the_header(proxy: Proxy, beside: CacheFabric) 
     execution = beside.sync.get_execution(name)
     assert execution is not None
     assert [feedback.data for feedback in execution.feedback] == [{"score": 1}, {"user_rating": 1}]
+
+
+def test_a_bad_rating_takes_an_answer_out_of_both_workers(
+    proxy: Proxy, beside: CacheFabric
+) -> None:
+    question = "Which answer is the bad one?"
+    hit = ask_until_hit(proxy, question)
+    name = hit.fabric("execution") or ""
+    eventually(lambda: beside.sync.get_execution(name) is not None)
+    before = proxy.asked_for(question)
+    assert asyncio.run(rated(beside, name, trusted=True)) == 201
+
+    def asked_anew() -> bool:  # a worker that has not heard of it yet would still serve it
+        proxy.ask(question)
+        return proxy.asked_for(question) > before
+
+    eventually(asked_anew)
+    fresh = {proxy.ask(question).fabric("entry") for _ in range(8)} - {None}
+    assert hit.fabric("entry") not in fresh
 
 
 def test_the_responses_api_is_answered_too(proxy: Proxy) -> None:
