@@ -33,6 +33,7 @@ from cache_fabric.freshness import is_within, longest_window
 from cache_fabric.invalidation import Invalidations
 from cache_fabric.keys import exact_key
 from cache_fabric.line_files import Place, Progress, count_lines, opened, write_lines
+from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.selector import Selector
 from cache_fabric.types import CacheEntry
 from cache_fabric.write_behind import PendingWrite
@@ -50,11 +51,19 @@ class AnswerFiles:
     Args:
         engine: Holds the answers.
         invalidations: Finds them.
+        live: Knows what is quarantined.
         config: Namespace, secret, and how long stale answers are of use.
     """
 
-    def __init__(self, engine: Engine, invalidations: Invalidations, config: FabricConfig) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        invalidations: Invalidations,
+        live: LiveContexts,
+        config: FabricConfig,
+    ) -> None:
         self._engine = engine
+        self._live = live
         self._invalidations = invalidations
         self._secret = config.secret
         self._window = longest_window(config)
@@ -103,6 +112,7 @@ class AnswerFiles:
         with opened(place, "rb") as file:
             self._check(await asyncio.to_thread(file.readline))
             await self._engine.open()
+            await self._live.load()
             while batch := await asyncio.to_thread(list, islice(file, _LINES)):
                 kept += await self._take(batch, done + 2)
                 done += len(batch)
@@ -163,7 +173,8 @@ class AnswerFiles:
 
     async def _keep(self, entries: Sequence[CacheEntry]) -> int:
         now, engine = time.time(), self._engine
-        alive = [entry for entry in entries if is_within(entry, self._window, now)]
+        allows = engine.verdicts.allows  # what is quarantined here stays so
+        alive = [one for one in entries if is_within(one, self._window, now) and allows(one)]
         there = await engine.store.demand(
             lambda: engine.kept.fetch([entry.exact for entry in alive])
         )

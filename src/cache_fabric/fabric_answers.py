@@ -164,6 +164,8 @@ class AnswerMethods:
     ) -> int:
         """Write the answers that fit all that is named as JSON lines, after a header.
 
+        Those that are quarantined or pinned stay behind: elsewhere they would be ordinary answers.
+
         Args:
             place: A path, or an open file of text or bytes, which stays open.
             context, tenant, user, tag, model: As of `list_answers`.
@@ -181,7 +183,7 @@ class AnswerMethods:
         return await self._run(lambda life: life.answer_files.write(place, selector, progress))
 
     async def import_answers(self, place: Place, *, progress: Progress | None = None) -> int:
-        """Keep the answers of such a file, but for those that are expired, or kept in a newer form.
+        """Keep the answers of such a file, but for those that are expired, quarantined or older.
 
         They are found by their exact request and by meaning. The same file once more changes
         nothing. It brings back what was erased since it was written.

@@ -154,7 +154,7 @@ class Life:
         self.invalidations = Invalidations(
             engine, self.contexts.live, records, self.verdicts.keeping, config.secret
         )
-        self.answer_files = AnswerFiles(engine, self.invalidations, config)
+        self.answer_files = AnswerFiles(engine, self.invalidations, self.contexts.live, config)
         self.context_erasure = ContextErasure(engine.store, records, config.secret)
         self.local_copies = LocalCopies(
             engine.store,

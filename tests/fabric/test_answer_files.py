@@ -229,3 +229,13 @@ async def test_the_bounds_of_a_fabric_hold_for_what_is_read_in(ask: Ask) -> None
             await keep(one, ask(f"question {number}"))
         await read_in(other, await exported(one))
         assert len(await envelopes(other)) == 3
+
+
+async def test_what_is_quarantined_does_not_come_back(ask: Ask) -> None:
+    async with made() as fabric:
+        entry = await keep(fabric, ask(RETURN))
+        lines = await exported(fabric)
+        await fabric.retire_answer(entry.id)
+        assert len(await exported(fabric)) == 1
+        assert await read_in(fabric, lines) == 0
+        assert isinstance(await fabric.lookup(ask(RETURN)), Miss)
