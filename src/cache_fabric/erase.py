@@ -125,6 +125,8 @@ def _places(life: Life, subject: Subject, owned: _Owned) -> list[Step]:
         ("values", store, lambda: _values(life, subject, life.values.clear_place)),
         ("contexts", store, lambda: life.context_erasure.erase(subject, owned.runs)),
         ("feedback", store, lambda: life.feedback.erase(subject)),
+        ("recipes", store, lambda: life.recipes.erase(subject)),
+        ("label guards", store, lambda: life.label_guards.erase(subject)),
         ("copies in memory", "every process", lambda: life.local_copies.erase(subject)),
     ]
 

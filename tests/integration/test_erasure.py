@@ -244,6 +244,9 @@ async def test_nothing_of_a_subject_is_readable_anywhere(place: Place, whose: st
     async with opened(place) as fabric:
         for one in (gone, staying):
             await fill(fabric, one)
+        if whose == "user":  # what a user says of others goes with the user
+            said = {"comment": gone("elsewhere"), "annotator_id": gone.user}
+            await fabric.record_feedback("run stays", said)
         vectors = await embedded_bytes(fabric, gone)
         async with peer(place, gone, staying) as line:
             assert await line() == {"hits": [True, True], "contexts": [True, True]}
