@@ -202,16 +202,10 @@ async def test_more_documents_than_one_script_should_take_are_refused(
     assert contents(server.admin) == {}
 
 
-@pytest.mark.parametrize(
-    ("at", "numbers"), [(math.nan, {}), (math.inf, {}), (1, {"cost": math.nan})]
-)
-async def test_what_has_no_place_in_an_order_is_refused_before_anything_is_written(
-    server: Server, store: RedisStore, at: float, numbers: dict[str, float]
-) -> None:
-    bad = Document(key="bad", value=b"", at=at, numbers=numbers)
+async def test_a_mark_that_has_no_place_in_an_order_is_refused(store: RedisStore) -> None:
+    await store.documents.put("x", [document(1)])
     with pytest.raises(ValidationError):
-        await store.documents.put("x", [document(1), bad])
-    assert contents(server.admin) == {}
+        await store.documents.mark("x", "k1", terms=frozenset(), numbers={"score": math.nan})
 
 
 async def test_all_documents_of_a_namespace_are_in_one_slot_of_a_cluster(tmp_path: Path) -> None:

@@ -58,12 +58,7 @@ _facts = msgspec.msgpack.Decoder(Facts)
 
 
 def facts_of(document: Document, earlier: Facts | None) -> Facts:
-    """The facts of a document that is put in the place of an earlier one, whose marks it keeps.
-
-    Raises `ValidationError` for a time or a number that has no place in an order.
-    """
-    if not math.isfinite(document.at):
-        raise ValidationError("at", f"expected seconds since the epoch, got {document.at}")
+    """The facts of a document that is put in the place of an earlier one, whose marks it keeps."""
     return Facts(
         at=document.at,
         terms=_terms(document.terms),

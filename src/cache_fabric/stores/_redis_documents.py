@@ -55,7 +55,7 @@ class RedisDocuments:
         """As the protocol says; the server answers nobody else for 5 ms for each 100 documents.
 
         Raises:
-            ValidationError: They are more than 1,000, or one has a time or number without order.
+            ValidationError: They are more than 1,000.
         """
         if len(documents) > _MOST_A_PUT:
             raise ValidationError(
