@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from cache_fabric.call_form import openai_params, plain
 from cache_fabric.chat_form import canonical
-from cache_fabric.errors import NotCacheable, ValidationError
+from cache_fabric.errors import NotCacheable
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.litellm._arguments import counting_arguments
 from cache_fabric.litellm._controls import Controls, read_controls
@@ -176,7 +176,7 @@ def _asked(
 def _quietly(name: Callable[[], str | None]) -> str | None:
     try:
         return name()
-    except (NotCacheable, ValidationError):
+    except Exception:  # noqa: BLE001 - a rule is foreign code, and its fault was counted at the lookup
         return None
 
 
