@@ -13,7 +13,8 @@ whoever looks at it and in whatever order the votes came:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -273,14 +274,18 @@ def _says_the_same(earlier: Cast, vote: Cast) -> bool:
     return (earlier.verdict, earlier.correction) == (vote.verdict, vote.correction)
 
 
-def _bounded(votes: tuple[Cast, ...]) -> Iterator[Cast]:
-    """Leave room for one more: of the annotator with the most votes the oldest one goes."""
+def _bounded(votes: tuple[Cast, ...]) -> tuple[Cast, ...]:
+    """Leave room for one more: of the annotator with the most votes the oldest one goes.
+
+    A crowd that nobody trusts pushes no other vote out, and by praise none that complains: else it
+    would bring the answer back.
+    """
     if len(votes) < _MOST_VOTES:
-        yield from votes
-        return
-    counts: dict[str, int] = {}
-    for vote in votes:
-        counts[vote.annotator] = counts.get(vote.annotator, 0) + 1
+        return votes
+    doubted = [vote for vote in votes if not vote.trusted or vote.held]
+    praise = [vote for vote in doubted if vote.verdict != "bad"]
+    least = praise or doubted or votes
+    counts = Counter(vote.annotator for vote in least)
     loudest = max(counts, key=lambda name: counts[name])
-    leaving = next(vote for vote in votes if vote.annotator == loudest)
-    yield from (vote for vote in votes if vote is not leaving)
+    leaving = next(vote for vote in least if vote.annotator == loudest)
+    return tuple(vote for vote in votes if vote is not leaving)

@@ -117,6 +117,18 @@ def test_the_votes_on_one_answer_are_bounded_and_the_loudest_makes_room() -> Non
     assert case.vote(vote("bob").feedback_id) is not None
 
 
+def test_a_crowd_of_strangers_does_not_push_out_what_quarantines() -> None:
+    trusted = Case(id="e.1").cast(vote("bob"))
+    agreed = Case(id="e.1").cast(vote("ann", trusted=False)).cast(vote("eve", trusted=False))
+    for number in range(1_000):
+        praise = vote(f"fan {number}", "good", trusted=False)
+        trusted, agreed = trusted.cast(praise), agreed.cast(praise)
+        trusted = trusted.cast(vote(f"foe {number}", trusted=False))
+    assert trusted.vote(vote("bob").feedback_id) is not None
+    assert agreed.standing(2) == "quarantined"
+    assert max(len(trusted.votes), len(agreed.votes)) <= 256
+
+
 def test_an_account_forgets_after_an_hour() -> None:
     account = Account().charged(0.0, "a").charged(1_800.0, "b")
     assert [mark for _, mark in account.since(3_599.0).acts] == ["a", "b"]
