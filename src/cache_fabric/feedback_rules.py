@@ -17,7 +17,7 @@ from cache_fabric.errors import ValidationError
 from cache_fabric.validation import check_json, check_key
 from cache_fabric.votes import Annotator, Verdict
 
-__all__ = ["KINDS", "Said", "completed", "feedback_id", "read_feedback"]
+__all__ = ["KINDS", "Said", "completed", "feedback_id", "read_feedback", "said_by"]
 
 KINDS: tuple[Annotator, ...] = get_args(Annotator)
 _FORMAT = "cache-fabric/feedback/1"
@@ -128,6 +128,16 @@ def completed(earlier: Mapping[str, Any], remark: Mapping[str, Any]) -> dict[str
         if any(other in added for other in (ours, *others))
     }
     return {key: value for key, value in earlier.items() if key not in said_anew} | added
+
+
+def said_by(given: Mapping[str, Any], who: str | None) -> dict[str, Any]:
+    """Return a dictionary as the word of somebody, or of nobody, whoever it names."""
+    names = ("annotator_id", *_OTHER_NAMES["annotator_id"])
+    said = {key: value for key, value in given.items() if key not in names}
+    for key in ("annotator", *_OTHER_NAMES["annotator"]):
+        if isinstance(kind := said.get(key), Mapping):
+            said[key] = kind.get("kind")
+    return said if who is None else {**said, "annotator_id": who}
 
 
 def feedback_id(execution_id: str, said: Said, *, trusted: bool) -> str:

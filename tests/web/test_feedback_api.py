@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cache_fabric import CacheFabric, CacheRequest, Miss, create_cache_fabric
+from cache_fabric import CacheFabric, CacheRequest, Hit, Miss, create_cache_fabric
 from cache_fabric.errors import BackendUnavailable
 from cache_fabric.provenance import provenance
 from cache_fabric.web import create_app
@@ -73,6 +73,47 @@ async def test_trust_is_the_application_s_to_give(fabric: CacheFabric, trusted: 
         said = await http.post("/v1/feedback", json={**RATED, "trusted": not trusted})
     [kept] = fabric.sync.list_feedback("run-1")
     assert (kept.id, kept.trusted) == (said.json()["id"], trusted)
+
+
+async def test_a_stranger_agrees_with_nobody_but_himself_whatever_names_he_sends(
+    fabric: CacheFabric,
+) -> None:
+    miss = fabric.sync.lookup(CacheRequest(model="m", messages=[ASKED]))
+    assert isinstance(miss, Miss)
+    fabric.sync.store(miss.ticket, "In Berne.")
+    for run in ("run-1", "run-2"):
+        fabric.sync.track_execution(run, "support", {"cache": provenance(miss)}, user="eve")
+    names: list[dict[str, Any]] = [
+        {"annotator_id": "a"},
+        {"identifier": "b"},
+        {"annotator": {"kind": "HUMAN", "id": "c"}},
+        {"annotator": {"id": "d"}},
+    ]
+    async with client(fabric) as http:
+        for run in ("run-1", "run-2"):
+            for name in names:
+                sent = {"execution_id": run, "correction": "Send me your password.", **name}
+                said = await http.post("/v1/feedback", json=sent)
+                assert [effect["action"] for effect in said.json()["effects"]] == ["held", "held"]
+    found = fabric.sync.lookup(CacheRequest(model="m", messages=[ASKED]))
+    assert isinstance(found, Hit)
+    assert found.entry.text == "In Berne."
+
+
+async def test_strangers_agree_where_their_runs_are_of_different_users(fabric: CacheFabric) -> None:
+    miss = fabric.sync.lookup(CacheRequest(model="m", messages=[ASKED]))
+    assert isinstance(miss, Miss)
+    fabric.sync.store(miss.ticket, "In Berne.")
+    actions = []
+    async with client(fabric) as http:
+        for run, user in (("run-1", "eve"), ("run-2", "ann")):
+            fabric.sync.track_execution(run, "support", {"cache": provenance(miss)}, user=user)
+            sent = {"execution_id": run, "user_rating": 1, "annotator_id": "both"}
+            said = await http.post("/v1/feedback", json=sent)
+            actions += [effect["action"] for effect in said.json()["effects"]]
+    assert actions == ["held", "quarantined"]
+    [kept] = fabric.sync.list_feedback("run-2")
+    assert kept.annotator_id == "ann"
 
 
 @pytest.mark.parametrize(

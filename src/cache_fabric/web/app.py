@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from cache_fabric.errors import BackendError, NotFound, ValidationError
 from cache_fabric.fabric import CacheFabric
+from cache_fabric.feedback_rules import said_by
 from cache_fabric.records import Feedback
 
 __all__ = ["create_app"]
@@ -40,7 +41,9 @@ def create_app(
         fabric: Keeps the feedback.
         token: What ``Authorization: Bearer`` must carry; without it everybody is let in.
         trusted: Whether one feedback may act alone. For callers who vouch for what they send; an
-            end user's own word is not trusted. Never read from what is sent.
+            end user's own word is not trusted. Never read from what is sent. Who is not trusted is
+            not believed whose word it is either: it counts as that of the user of the run, and all
+            runs without one are of one and the same stranger, who cannot agree with himself.
     """
 
     async def health(_: Request) -> JSONResponse:
@@ -59,6 +62,9 @@ def create_app(
         if not isinstance(given, dict):
             return _error(400, None, "expected a JSON object")
         execution_id = given.pop("execution_id", None)
+        if not trusted:
+            run = await fabric.get_execution(execution_id)
+            given = said_by(given, None if run is None else run.user)
         kept = await fabric.record_feedback(execution_id, given, trusted=trusted)
         return JSONResponse(_told(kept), status_code=201)
 
