@@ -72,12 +72,10 @@ class Engine:
         self.learning = Learning(semantic, memory, emit)
         self._verification = Verification(self.learning, emit)
         self._shadow = None if shadow is None else Shadow(shadow, self.learning, emit)
-        self._twins = RefusedTwins(self.verdicts, semantic)
-        flights, twins = self.flights, self._twins
+        self._twins = twins = RefusedTwins(self.verdicts, semantic)
+        flights, leases = self.flights, self.kept.leases
         self._paraphrases = Paraphrases(flights, self.exact, self.learning, twins, config)
-        self._shared = SharedFlight(
-            self.flights, self.kept.leases, self.exact, self.store, store, config
-        )
+        self._shared = SharedFlight(flights, leases, self.exact, self.store, store, config)
         self._records = store
         self.policy = policy
         self._config = config
@@ -167,8 +165,7 @@ class Engine:
         lease = None
         if leader is not None:  # from here on it is given up by the write
             lease, leader.lease = leader.lease, None
-        window = longest_window(self._config)
-        vector = ticket.vector if ticket is not None else None
+        vector, window = None if ticket is None else ticket.vector, longest_window(self._config)
         self.queue.put(
             PendingWrite(
                 key=entry.exact,
@@ -227,6 +224,8 @@ class Engine:
         # Neighbors are read from the store: one that has just failed would cost its time twice.
         if question is None or not is_wanted or degraded is not None:
             return Miss(ticket=ticket, reason="not found", degraded=degraded)
+        if not self.verdicts.are_known:
+            return Miss(ticket=ticket, reason="verdicts are not read yet", degraded="verdicts")
         try:
             candidates = await self._near(ticket, question)
         except Degraded as fault:

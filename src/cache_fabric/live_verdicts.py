@@ -70,15 +70,17 @@ class LiveVerdicts:
     Attributes:
         pinned: Envelopes of the pinned answers by exact key.
         marks: By the id of the entry.
+        are_known: Whether they have been read; until then nobody can say which hits were wrong.
     """
 
     def __init__(self, secret: bytes) -> None:
         self.pinned: dict[str, bytes] = {}
         self.marks: dict[str, Mark] = {}
+        self.are_known = False
         self._secret = secret
         self._barred: set[str] = set()
         self._pins: dict[str, dict[str, Mark]] = {}
-        self._accused: dict[str, dict[str, Mark]] = {}
+        self._accused: dict[str, dict[str, list[Twin]]] = {}
         self._twins: dict[str, NearTwins] = {}
 
     def allows(self, entry: CacheEntry) -> bool:
@@ -104,10 +106,8 @@ class LiveVerdicts:
 
     def near(self, partition: str, vector: Vector, keys: Iterable[str], least: float) -> list[Near]:
         """Return the pairs that may forbid one of the candidates with these keys."""
-        if not self._twins:
-            return []
-        places = (self._twins.get(place) for place in (partition, *keys))
-        return [one for twins in places if twins for one in twins.near(vector, least)]
+        places = [place for place in (partition, *keys) if place in self._accused]
+        return [one for place in places for one in self._pairs(place).near(vector, least)]
 
     @property
     def is_full(self) -> bool:
@@ -126,6 +126,7 @@ class LiveVerdicts:
         self._barred &= found.keys()
         for entry_id, record in found.items():
             self.take(entry_id, record)
+        self.are_known = True
 
     def take(self, entry_id: str, record: Record | None) -> None:
         """Take the mark of an answer in, ``None`` where it was lifted."""
@@ -157,13 +158,18 @@ class LiveVerdicts:
         accused = self._accused.setdefault(place, {})
         accused.pop(entry_id, None)
         if mark is not None and mark.negatives and mark.place == place:
-            accused[entry_id] = mark
-        twins = [Twin(one.exact, pair) for one in accused.values() for pair in one.negatives]
-        if twins:
-            self._twins[place] = NearTwins(twins)
-        else:
-            self._accused.pop(place)
-            self._twins.pop(place, None)
+            accused[entry_id] = [Twin(mark.exact, pair) for pair in mark.negatives]
+        if not accused:
+            del self._accused[place]
+        self._twins.pop(place, None)
+
+    def _pairs(self, place: str) -> NearTwins:
+        """Return the pairs of a place, put together when they are read: a snapshot changes many."""
+        twins = self._twins.get(place)
+        if twins is None:
+            pairs = [pair for of_one in self._accused[place].values() for pair in of_one]
+            twins = self._twins[place] = NearTwins(pairs)
+        return twins
 
     def _read(self, record: Record) -> Mark | None:
         try:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
-from cache_fabric import CacheFabric, CacheOptions, CacheRequest, Miss
+import pytest
+
+from cache_fabric import (
+    CacheFabric,
+    CacheOptions,
+    CacheRequest,
+    FabricConfig,
+    Miss,
+    create_cache_fabric,
+)
+from cache_fabric.stores.base import Record
+from cache_fabric.stores.sqlite import SqliteStore
+from fabric.conftest import PATIENT
 from voting import Nearest, a_vote, answered, cast, hit, missed
 
 Ask = Callable[..., CacheRequest]
@@ -78,6 +92,35 @@ async def test_after_a_bad_semantic_hit_near_twins_are_refused_and_others_served
     assert await missed(any_fabric, ask(asked))
     assert await missed(any_fabric, ask("How can I return a jacket in a shop?"))
     assert (await hit(any_fabric, ask("How can I return a jacket?"))).tier == "semantic"
+
+
+async def test_before_the_verdicts_are_read_nothing_is_served_by_meaning(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = partial(ask, options=CacheOptions(policy=Nearest()))
+    served, asked = "How do I return a jacket?", "How do I return a jacket in a shop?"
+    async with create_cache_fabric("local", path=tmp_path, config=PATIENT) as first:
+        await answered(first, ask(served))
+        await cast(first, a_vote(await hit(first, ask(asked))))
+        await answered(first, ask(served), "a fresh one")
+    read, may_read = SqliteStore.records, asyncio.Event()
+
+    async def slow(store: SqliteStore, prefix: str) -> Sequence[Record]:
+        if prefix == "k/":
+            await may_read.wait()
+        return await read(store, prefix)
+
+    monkeypatch.setattr(SqliteStore, "records", slow)
+    config = FabricConfig(exact_timeout=0.5, semantic_timeout=30)
+    async with create_cache_fabric("local", path=tmp_path, config=config) as second:
+        found = await second.lookup(ask(asked))
+        may_read.set()
+        assert isinstance(found, Miss)
+        assert found.degraded == "verdicts"
+        await second.release(found.ticket)
+        await second.list_answers()
+        assert await missed(second, ask(asked))
+        assert (await hit(second, ask("How can I return a jacket?"))).tier == "semantic"
 
 
 async def test_a_correction_is_served_from_then_on(any_fabric: CacheFabric, ask: Ask) -> None:
