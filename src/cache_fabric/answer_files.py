@@ -81,10 +81,13 @@ class AnswerFiles:
             OSError: The file cannot be written.
             BackendError: The store failed; what was written until then stays.
         """
+        await self._live.load()
         total, done = await self._invalidations.count_all(), 0
         waiting = [msgspec.json.encode(self._header) + b"\n"]
         with opened(place, "wb") as file:
             async for entry in self._invalidations.matching(selector):
+                if not self._engine.verdicts.allows(entry):
+                    continue
                 waiting.append(_line(entry))
                 done += 1
                 if len(waiting) > _LINES:
@@ -99,6 +102,8 @@ class AnswerFiles:
 
     async def read(self, place: Place, progress: Progress | None) -> int:
         """Keep the answers of a file that are not older than what is kept; returns how many.
+
+        What was found bad, or has a pinned answer in its place, is left out.
 
         Raises:
             ValidationError: The file is of another fabric, or a line is not one of ours: its number

@@ -158,13 +158,14 @@ class Engine:
                 self._shadow.settled(ticket, entry)
         leader = self.flights.leader(entry.exact) if ticket is None else ticket
         self.flights.settle(entry.exact, data)
-        if ticket is not None and self.retirements.cover(entry, ticket.started):
-            self.hot.discard([entry.exact])  # retired while the model was thinking
-            self.kept.leases.release(ticket)
-            return
         lease = None
         if leader is not None:  # from here on it is given up by the write
             lease, leader.lease = leader.lease, None
+        is_retired = ticket is not None and self.retirements.cover(entry, ticket.started)
+        if is_retired or self.verdicts.hindrance(entry) is not None:
+            self.hot.discard([entry.exact])  # taken back while the model was thinking
+            self.kept.leases.give_up([] if lease is None else [(entry.exact, lease)])
+            return
         vector, window = None if ticket is None else ticket.vector, longest_window(self._config)
         self.queue.put(
             PendingWrite(

@@ -227,7 +227,8 @@ class Verdicts:
         elif state == "pinned" and case.envelope is not None:
             if was.standing(self._agreements) != "pinned":
                 await kept.take_out(case.id)
-            await kept.index(codec.decode(case.envelope, self._config.secret))
+            entry = codec.decode(case.envelope, self._config.secret)
+            await kept.index(replace(entry, expires=None))
 
     def _ordered(self, docket: Docket, case: Case, order: Order, by: str, why: str) -> Case:
         after = case.ordered(order)

@@ -23,6 +23,7 @@ from cache_fabric import (
     create_cache_fabric,
 )
 from cache_fabric.errors import ValidationError
+from cache_fabric.stores.base import Write
 from cache_fabric.types import CacheEntry
 
 Ask = Callable[..., CacheRequest]
@@ -239,3 +240,15 @@ async def test_what_is_quarantined_does_not_come_back(ask: Ask) -> None:
         assert len(await exported(fabric)) == 1
         assert await read_in(fabric, lines) == 0
         assert isinstance(await fabric.lookup(ask(RETURN)), Miss)
+
+
+async def test_what_a_crash_left_in_its_place_is_not_written_as_an_answer(ask: Ask) -> None:
+    async with made() as fabric:
+        entry = await keep(fabric, ask(RETURN))
+        await fabric.flush()
+        store, key = fabric._life().parts.store, f"a/{entry.exact}"
+        data = await store.get(key)
+        assert data is not None
+        await fabric.retire_answer(entry.id)
+        await store.set_many([Write(key, data)])
+        assert len(await exported(fabric)) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from cache_fabric import (
 )
 from cache_fabric.corrections import corrected
 from cache_fabric.errors import NotFound, ValidationError
+from cache_fabric.indexes.base import VectorItem
 from cache_fabric.types import CacheEntry
 from fabric.conftest import Clock
 from voting import Nearest, a_vote, answered, cast, hit, missed
@@ -44,6 +45,20 @@ async def test_an_answer_that_is_pinned_does_not_expire(
     clock.now += 1e9
     assert (await hit(fabric, request)).entry.id == entry_id
     assert await text(fabric, ask(Q_TOO)) == "By post."
+
+
+async def test_its_vector_does_not_expire_either(
+    fabric: CacheFabric, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry_id = await answered(fabric, ask(Q, options=CacheOptions(ttl=60)))
+    seen: list[VectorItem] = []
+
+    async def upsert(items: Sequence[VectorItem]) -> None:
+        seen.extend(items)
+
+    monkeypatch.setattr(fabric._life().engine.semantic._index, "upsert", upsert)
+    await fabric.pin_answer(entry_id)
+    assert [(item.id, item.ttl) for item in seen] == [(entry_id.partition(".")[0], None)]
 
 
 async def test_other_words_take_its_place_and_it_is_retired(

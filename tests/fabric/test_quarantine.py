@@ -79,6 +79,20 @@ async def test_an_answer_that_is_found_bad_before_it_comes_is_not_kept(
     assert (await fabric.get_metrics())["answers"]["refused"] == 1
 
 
+async def test_an_answer_that_is_found_bad_while_it_is_handed_over_is_not_kept(
+    fabric: CacheFabric, ask: Ask
+) -> None:
+    result = await fabric.lookup(ask(RETURN))
+    assert isinstance(result, Miss)
+    life = fabric._life()
+    prepared = life.caller_side.prepare(result.ticket, "x", None, None)
+    await cast(fabric, a_vote(result))
+    life.settle(prepared)
+    await fabric.flush()
+    assert (await fabric.inspect()).answers == {}
+    assert await missed(fabric, ask(RETURN))
+
+
 async def test_after_a_bad_semantic_hit_near_twins_are_refused_and_others_served(
     any_fabric: CacheFabric, ask: Ask
 ) -> None:
