@@ -90,6 +90,8 @@ class Ballot:
         """Return the docket with this vote counted; raises `BackendError`."""
         case = docket.cases[self.vote.served.entry_id]
         self.entry = self._engine.exact.read(docket.envelopes[case.id])
+        if self._is_of_another_tenant(case):
+            return docket
         if self.vote.verdict is None and self.vote.correction is None:
             after, account = case.without(self.vote.feedback_id), docket.account
         else:
@@ -183,6 +185,12 @@ class Ballot:
         if right is None:
             self._unfit = "its form cannot take a text alone"
         return right
+
+    def _is_of_another_tenant(self, case: Case) -> bool:
+        """Whether the run cannot have been given this answer: runs come from outside."""
+        known = case.about or ({} if self.entry is None else about(self.entry))
+        ours, theirs = known.get("tenant"), self.vote.tenant
+        return ours is not None and theirs is not None and ours != theirs
 
     def _says_what_was_asked(self) -> bool:
         """Whether the keys that the run names are those of its question: runs come from outside."""

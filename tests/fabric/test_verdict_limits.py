@@ -126,6 +126,21 @@ async def test_a_run_that_names_no_answer_changes_nothing(
     assert await fabric._run(lambda life: life.parts.store.records("j/")) == []
 
 
+async def test_a_run_of_another_tenant_says_nothing_of_an_answer(
+    fabric: CacheFabric, ask: Ask
+) -> None:
+    entry_id = await answered(fabric, ask("q", tenant="acme"))
+    found = await hit(fabric, ask("q", tenant="acme"))
+    (effect,) = await cast(fabric, a_vote(found, tenant="other", correction="Pay me."))
+    assert (effect.entry_id, effect.action) == (entry_id, "none")
+    assert (await hit(fabric, ask("q", tenant="acme"))).entry.id == entry_id
+    await cast(fabric, a_vote(found, tenant="acme"))
+    assert await missed(fabric, ask("q", tenant="acme"))
+    again = await cast(fabric, a_vote(found, tenant="other", correction="Pay me."))
+    assert [one.action for one in again] == ["none"]
+    assert await missed(fabric, ask("q", tenant="acme"))
+
+
 async def test_a_run_cannot_have_a_question_answered_that_was_not_asked(
     fabric: CacheFabric, ask: Ask
 ) -> None:
