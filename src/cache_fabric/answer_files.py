@@ -36,7 +36,7 @@ from cache_fabric.line_files import Place, Progress, count_lines, opened, write_
 from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.selector import Selector
 from cache_fabric.types import CacheEntry
-from cache_fabric.write_behind import PendingWrite
+from cache_fabric.write_behind import PendingWrite, pending
 
 __all__ = ["AnswerFiles"]
 
@@ -192,16 +192,8 @@ class AnswerFiles:
         return len(fresh)
 
     def _write(self, entry: CacheEntry, now: float) -> PendingWrite:
-        return PendingWrite(
-            key=entry.exact,
-            data=codec.encode(entry, self._secret),
-            ttl=None if entry.expires is None else entry.expires + self._window - now,
-            model=entry.model,
-            partition=entry.partition,
-            tenant=entry.tenant,
-            cost=entry.cost_micros,
-            question=entry.question,
-        )
+        ttl = None if entry.expires is None else entry.expires + self._window - now
+        return pending(entry, codec.encode(entry, self._secret), ttl, entry.question)
 
 
 def _line(entry: CacheEntry) -> bytes:

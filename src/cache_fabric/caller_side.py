@@ -212,7 +212,7 @@ class CallerSide:
             cost_micros=cost,
         )
         entry = self._entry(ticket or keys, request, answer, event)
-        reason = may_store(answer, self._config) or self._engine.verdicts.hindrance(entry)
+        reason = may_store(answer, self._config) or self._engine.objection(entry, ticket)
         data = b""
         if reason is None:
             try:

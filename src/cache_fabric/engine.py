@@ -31,7 +31,7 @@ from cache_fabric.single_flight import Role, SingleFlight
 from cache_fabric.stores.base import Store
 from cache_fabric.types import CacheEntry, Candidate, Hit, Miss, Neighbor, Ticket
 from cache_fabric.verification import Verification
-from cache_fabric.write_behind import PendingWrite
+from cache_fabric.write_behind import pending
 
 __all__ = ["Engine"]
 
@@ -84,7 +84,10 @@ class Engine:
         """Return a hit, or a miss whose ticket may answer for others too; never raises."""
         try:
             result = await self._lookup(ticket)
-            if isinstance(result, Miss) or self.verdicts.allows(result.entry):
+            if isinstance(result, Miss):
+                return result
+            is_retired = self.retirements.cover(result.entry, ticket.started)
+            if self.verdicts.allows(result.entry) and not is_retired:
                 return result
             return Miss(ticket=ticket, reason="taken back meanwhile")
         except Exception as error:  # noqa: BLE001 - the lookup seam: a bug of ours is a miss
@@ -148,6 +151,12 @@ class Engine:
             self.kept.leases.release(ticket)
         await self.kept.leases.flush()
 
+    def objection(self, entry: CacheEntry, ticket: Ticket | None) -> str | None:
+        """Return why nobody may have a fresh answer but who called the model; from any thread."""
+        if ticket is not None and self.retirements.cover(entry, ticket.started):
+            return "taken back while the model was thinking"
+        return self.verdicts.hindrance(entry)
+
     def settle(self, ticket: Ticket | None, entry: CacheEntry, data: bytes) -> None:
         """Hand a fresh answer to its followers, and queue it for the store and the index."""
         if entry.latency is not None:
@@ -156,31 +165,20 @@ class Engine:
             self.learning.settled(ticket, self._policy_of(ticket), entry)
             if self._shadow is not None:
                 self._shadow.settled(ticket, entry)
-        leader = self.flights.leader(entry.exact) if ticket is None else ticket
-        self.flights.settle(entry.exact, data)
-        lease = None
+        lease, leader = None, self.flights.leader(entry.exact) if ticket is None else ticket
         if leader is not None:  # from here on it is given up by the write
             lease, leader.lease = leader.lease, None
-        is_retired = ticket is not None and self.retirements.cover(entry, ticket.started)
-        if is_retired or self.verdicts.hindrance(entry) is not None:
-            self.hot.discard([entry.exact])  # taken back while the model was thinking
+        if self.objection(entry, ticket) is not None:
+            self.hot.discard([entry.exact])
             self.kept.leases.give_up([] if lease is None else [(entry.exact, lease)])
+            if leader is not None:
+                self.flights.release(leader)
             return
+        self.flights.settle(entry.exact, data)
         vector, window = None if ticket is None else ticket.vector, longest_window(self._config)
-        self.queue.put(
-            PendingWrite(
-                key=entry.exact,
-                data=data,
-                ttl=None if entry.expires is None else entry.expires - entry.created + window,
-                model=entry.model,
-                partition=entry.partition,
-                tenant=entry.tenant,
-                cost=entry.cost_micros,
-                question=entry.question if self._indexed or vector is not None else None,
-                vector=vector,
-                lease=lease,
-            )
-        )
+        ttl = None if entry.expires is None else entry.expires - entry.created + window
+        question = entry.question if self._indexed or vector is not None else None
+        self.queue.put(pending(entry, data, ttl, question, vector=vector, lease=lease))
 
     async def entry(self, entry_id: str) -> CacheEntry | None:
         """Return a kept entry by its id, ``None`` if it is gone or was answered anew."""

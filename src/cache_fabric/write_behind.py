@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["PendingWrite", "WriteBehind"]
+from cache_fabric.types import CacheEntry
+
+__all__ = ["PendingWrite", "WriteBehind", "pending"]
 
 _BATCH = 256
 
@@ -38,6 +40,30 @@ class PendingWrite:
     question: str | None = None
     vector: Any = None
     lease: bytes | None = None
+
+
+def pending(
+    entry: CacheEntry,
+    data: bytes,
+    ttl: float | None,
+    question: str | None,
+    *,
+    vector: Any = None,
+    lease: bytes | None = None,
+) -> PendingWrite:
+    """Return the write of an answer; see `PendingWrite`."""
+    return PendingWrite(
+        key=entry.exact,
+        data=data,
+        ttl=ttl,
+        model=entry.model,
+        partition=entry.partition,
+        tenant=entry.tenant,
+        cost=entry.cost_micros,
+        question=question,
+        vector=vector,
+        lease=lease,
+    )
 
 
 class WriteBehind:

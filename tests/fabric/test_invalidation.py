@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from cache_fabric import (
 )
 from cache_fabric.errors import ValidationError
 from cache_fabric.selector import Retirements, Selector
+from cache_fabric.types import CacheEntry, KeySet
 
 Ask = Callable[..., CacheRequest]
 RETURN = "How do I return an item?"
@@ -165,3 +167,41 @@ def test_only_so_many_retirements_are_remembered() -> None:
         retirements.add(Selector(tag=str(number)), float(number))
         retirements.add(Selector(tag="again"), float(number))
     assert len(retirements._latest) == 1_000
+
+
+async def test_who_asks_after_it_is_not_given_an_answer_that_was_begun_before(
+    fabric: CacheFabric, ask: Ask
+) -> None:
+    request = ask(HOURS)
+    begun = await fabric.lookup(request)
+    assert isinstance(begun, Miss)
+    await fabric.invalidate(model=request.model)
+    waiting = asyncio.create_task(fabric.lookup(request))
+    engine = fabric._life().engine
+    while not engine.flights.is_awaited(begun.ticket.keys.exact):
+        await asyncio.sleep(0.001)
+    assert await fabric.store(begun.ticket, "At nine, as before.") is None
+    found = await waiting
+    assert isinstance(found, Miss)
+    assert await fabric.store(found.ticket, "At ten.") is not None
+    assert (await fabric.lookup(request)).entry.text == "At ten."  # type: ignore[union-attr]
+
+
+async def test_a_lookup_that_is_under_way_does_not_serve_what_was_read_before(
+    fabric: CacheFabric, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry_id = await answered(fabric, ask(HOURS))
+    await fabric.flush()
+    engine = fabric._life().engine
+    engine.hot.clear()
+    find = engine.exact.find
+
+    async def find_and_wait(keys: KeySet) -> CacheEntry | None:
+        entry = await find(keys)
+        await fabric._life().invalidations.apply(Selector(entry=entry_id), dry_run=False)
+        return entry
+
+    monkeypatch.setattr(engine.exact, "find", find_and_wait)
+    found = await fabric.lookup(ask(HOURS))
+    assert isinstance(found, Miss)
+    assert found.reason == "taken back meanwhile"
