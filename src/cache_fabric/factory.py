@@ -162,7 +162,7 @@ def resolve_fabric_from_env(environ: Mapping[str, str] | None = None) -> CacheFa
     env = os.environ if environ is None else environ
     options: dict[str, Any] = {}
     for name in sorted(n for n in env if n.startswith("CACHE_FABRIC_")):
-        if name.startswith(_OF_THE_PROXY):
+        if name.startswith(_OF_OTHERS):
             continue
         reader = _ENVIRONMENT.get(name.removeprefix("CACHE_FABRIC_"))
         if reader is None:
@@ -182,7 +182,8 @@ def resolve_fabric_from_env(environ: Mapping[str, str] | None = None) -> CacheFa
 
 
 _URLS = {"redis": "REDIS_URL", "vector": "VECTOR_URL"}
-_OF_THE_PROXY = "CACHE_FABRIC_PROXY_"  # read by `cache_fabric.litellm_proxy`
+# Read by `cache_fabric.litellm_proxy` and by ``cache-fabric serve``.
+_OF_OTHERS = ("CACHE_FABRIC_PROXY_", "CACHE_FABRIC_API_TOKEN")
 _ENVIRONMENT: dict[str, tuple[str, Callable[[str], Any]]] = {
     "PATH": ("path", str),
     "NAMESPACE": ("namespace", str),

@@ -186,3 +186,7 @@ def test_the_environment_says_where_the_vectors_are(monkeypatch: pytest.MonkeyPa
         "memory",
         "resident:qdrant http://ours:6333",
     )
+
+
+def test_the_token_of_the_http_api_is_no_option_of_a_fabric() -> None:
+    resolve_fabric_from_env({"CACHE_BACKEND": "memory", "CACHE_FABRIC_API_TOKEN": "x"})
