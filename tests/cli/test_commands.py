@@ -187,3 +187,20 @@ def test_reindex_of_a_folder_in_use_says_who_uses_it(kept: Path) -> None:
         lock.release()
     assert done.exit_code == 1
     assert "is in use by process" in done.stderr
+
+
+def test_a_named_place_takes_its_secret_from_the_environment(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHE_FABRIC_STORE", "memory")
+    assert len(shown("answers", "ls", "--fabric", kept)) == 1
+    monkeypatch.setenv("CACHE_FABRIC_SECRET", "another")
+    assert "made under another secret" in run("answers", "ls", "--fabric", kept).stderr
+
+
+def test_a_url_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("executions", "ls", "--fabric", "redis://127.0.0.1:1")
+    assert result.exit_code == 1
+    assert "127.0.0.1:1" in result.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.fabric import CacheFabric
-from cache_fabric.factory import PRESETS, create_cache_fabric, resolve_fabric_from_env
+from cache_fabric.factory import PRESETS, resolve_fabric_from_env
 
 __all__ = ["FabricOption", "JsonOption", "fail", "named_fabric", "open_fabric", "print_json"]
 
@@ -19,10 +18,12 @@ FabricOption = Annotated[
     str | None,
     typer.Option(
         "--fabric",
-        help="A preset (memory, local) or a folder; else the environment, else ./.cache_fabric.",
+        help="A preset (local, redis), a folder or a Redis URL; else the environment, "
+        "else ./.cache_fabric.",
         show_default=False,
     ),
 ]
+_PLACES = ("CACHE_BACKEND", "CACHE_FABRIC_PATH", "CACHE_FABRIC_STORE", "CACHE_FABRIC_INDEX")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -49,9 +50,17 @@ def fail(message: str) -> NoReturn:
 
 def named_fabric(where: str | None, *, index: str | None = None) -> CacheFabric:
     """Return the fabric that an option or the environment names, with another index if given."""
+    given = {} if index is None else {"CACHE_FABRIC_INDEX": index}
+    return resolve_fabric_from_env({**_environment(where), **given})
+
+
+def _environment(where: str | None) -> dict[str, str]:
+    """Return the environment; an option stands in for all in it that says where the fabric is."""
     if where is None:
-        given = {} if index is None else {"CACHE_FABRIC_INDEX": index}
-        return resolve_fabric_from_env({**os.environ, **given})
+        return dict(os.environ)
+    rest = {name: value for name, value in os.environ.items() if name not in _PLACES}
     if where in PRESETS:
-        return create_cache_fabric(where, index=index)
-    return create_cache_fabric("local", path=Path(where), index=index)
+        return {**rest, "CACHE_BACKEND": where}
+    if "://" in where:
+        return {**rest, "CACHE_BACKEND": "redis", "REDIS_URL": where}
+    return {**rest, "CACHE_BACKEND": "local", "CACHE_FABRIC_PATH": where}
