@@ -58,6 +58,7 @@ def tracked(fabric: SyncCacheFabric) -> None:
     fabric.track_execution("parcel", "support", {"status": "error", "input": "Where is it?"})
     opened = fabric.start_execution("review", execution_id="going", input="\x1b[31mred")
     opened.step("tool", "search", seconds=0.5, input="a")
+    fabric.record_feedback("tent", {"comment": "slow"})
     fabric.record_feedback("tent", {"comment": "quick"})
 
 
@@ -119,6 +120,7 @@ def test_one_is_shown_with_its_steps_and_its_feedback(run: Run) -> None:
     shown = json.loads(run("show", "tent", "--json").stdout)
     assert shown["state"]["output"] == "By post."
     assert shown["feedback"][0]["data"] == {"comment": "quick"}
+    assert shown["feedback"][0]["supersedes"][0]["data"] == {"comment": "slow"}
     text = run("show", "tent").stdout
     assert "router@3" in text
     assert "quick" in text
@@ -212,6 +214,19 @@ def test_tail_prints_what_comes_until_it_is_interrupted(
         assert tail.popen.wait(60) == 130
         assert tail.popen.stderr is not None
         assert tail.popen.stderr.read() == ""
+    finally:
+        tail.close()
+
+
+@pytest.mark.usefixtures("tracked")
+def test_tail_takes_nothing_that_is_there_for_new(folder: Path, fabric: SyncCacheFabric) -> None:
+    tail = Tail(folder, "--last", "1", "--count", "2")
+    try:
+        assert "going" in tail.line()
+        fabric.track_execution("next", "other", {})
+        fabric.flush()
+        assert "next" in tail.line()
+        assert tail.popen.wait(60) == 0
     finally:
         tail.close()
 

@@ -27,6 +27,7 @@ __all__ = [
     "show_diff",
     "show_entries",
     "show_history",
+    "show_rows",
     "show_value",
     "written_line",
 ]
@@ -147,6 +148,15 @@ def new_table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str | int]]) -> None:
+    """Print rows, without the columns that none of them fills: there is little room."""
+    filled = [n for n in range(len(columns)) if any(row[n] != "" for row in rows)]
+    table = new_table(*(columns[n] for n in filled))
+    for row in rows:
+        add_row(table, *(row[n] for n in filled))
+    Console().print(table)
 
 
 def add_row(table: Table, *cells: str | int) -> None:

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import typer
 from rich.console import Console
 
-from cache_fabric.cli._context_views import add_row, as_text, first_line, moment, new_table
+from cache_fabric.cli._context_views import (
+    add_row,
+    as_text,
+    first_line,
+    moment,
+    new_table,
+    show_rows,
+)
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.records import Execution, Feedback
 
-__all__ = ["follow", "plain", "show_execution", "show_executions"]
+__all__ = ["follow", "plain", "show_execution", "show_executions", "show_feedback"]
 
+_COLUMNS = ("id", "graph", "status", "time", "seconds", "cost", "cache", "tags", "input")
 _POLL = 1.0
 _EVER = datetime.fromtimestamp(0, UTC)
 _LATE = timedelta(seconds=60)
 """How long after its time a run may still be on its way to the store."""
 _LONGEST = timedelta(hours=1)
 """How long the end of one that goes on is waited for."""
+_States: TypeAlias = dict[str, tuple[datetime, str | None]]
+"""Time and status of executions, by id."""
 
 
 def plain(execution: Execution) -> dict[str, Any]:
@@ -32,16 +43,19 @@ def plain(execution: Execution) -> dict[str, Any]:
     return {
         **shown,
         "timestamp": execution.timestamp.isoformat(),
-        "feedback": [_plain_feedback(one) for one in execution.feedback],
+        "feedback": [dataclasses.asdict(one) for one in execution.feedback],
     }
 
 
 def show_executions(executions: Sequence[Execution]) -> None:
     """Print executions, a row each."""
-    table = new_table("id", "graph", "status", "time", "seconds", "cost", "cache", "tags", "input")
-    for execution in executions:
-        add_row(table, *_cells(execution))
-    Console().print(table)
+    show_rows((*_COLUMNS, "near"), [(*_cells(e), _similarity(e)) for e in executions])
+
+
+def show_feedback(feedback: Sequence[Feedback]) -> None:
+    """Print feedback, a row each."""
+    columns = ("time", "execution", "verdict", "score", "by", "effects", "comment")
+    show_rows(columns, [_feedback_cells(one) for one in feedback])
 
 
 def show_execution(execution: Execution) -> None:
@@ -58,19 +72,16 @@ def show_execution(execution: Execution) -> None:
             add_row(steps, number, *_step_cells(step))
         console.print(steps)
     if execution.feedback:
-        feedback = new_table("time", "feedback")
-        for one in execution.feedback:
-            add_row(feedback, moment(one.timestamp), first_line(one.data))
-        console.print(feedback)
+        show_feedback(execution.feedback)
 
 
 async def follow(
     fabric: CacheFabric, filters: Mapping[str, Any], last: int, count: int | None, *, as_json: bool
 ) -> None:
     """Print the last executions and then every new one, and each anew when its status changes."""
-    shown = await fabric.search_executions(**filters, limit=max(last, 1))
-    fresh = shown[:last][::-1]
-    seen = {e.execution_id: (e.timestamp, e.status) for e in shown}
+    known = await _known(fabric, filters, last)
+    fresh = known[-last:] if last else []
+    seen = _states(known)
     printed = 0
     while True:
         for execution in fresh:
@@ -79,20 +90,34 @@ async def follow(
             if printed == count:
                 return
         await asyncio.sleep(_POLL)
-        since = max(_looked_at_since(seen.values()), filters.get("since", _EVER))
+        since = _looked_at_since(seen, filters)
         seen = {name: (at, status) for name, (at, status) in seen.items() if at >= since}
         found = await _all(fabric, {**filters, "since": since})
         fresh = [e for e in found if seen.get(e.execution_id, (None, ""))[1] != e.status]
-        seen.update((e.execution_id, (e.timestamp, e.status)) for e in fresh)
+        seen.update(_states(fresh))
 
 
-def _looked_at_since(seen: Collection[tuple[datetime, str | None]]) -> datetime:
+async def _known(fabric: CacheFabric, filters: Mapping[str, Any], last: int) -> list[Execution]:
+    """Return the last executions, and all others that are no news when they are seen again."""
+    page = await fabric.search_executions(**filters, limit=max(last, 1))
+    since = _looked_at_since(_states(page), filters)
+    again = await _all(fabric, {**filters, "since": since})
+    return [*(e for e in page[::-1] if e.timestamp < since), *again]
+
+
+def _states(executions: Iterable[Execution]) -> _States:
+    return {e.execution_id: (e.timestamp, e.status) for e in executions}
+
+
+def _looked_at_since(seen: _States, filters: Mapping[str, Any]) -> datetime:
     """Return from when on executions may be new or may have changed."""
-    newest = max((at for at, _ in seen), default=None)
+    least: datetime = filters.get("since", _EVER)
+    newest = max((at for at, _ in seen.values()), default=None)
     if newest is None:
-        return _EVER
-    going_on = [at for at, status in seen if status == "running" and at >= newest - _LONGEST]
-    return min([newest - _LATE, *going_on])
+        return least
+    begin = newest - _LONGEST
+    going_on = [at for at, status in seen.values() if status == "running" and at >= begin]
+    return max(least, min([newest - _LATE, *going_on]))
 
 
 async def _all(fabric: CacheFabric, filters: Mapping[str, Any]) -> list[Execution]:
@@ -118,20 +143,26 @@ def _line(execution: Execution, *, as_json: bool) -> str:
 
 
 def _cells(execution: Execution) -> tuple[str, ...]:
-    seconds = execution.number("seconds")
     return (
         execution.execution_id,
         execution.graph_name,
         execution.status or "",
         moment(execution.timestamp),
-        "" if seconds is None else f"{seconds:.3g}",
+        _seconds(execution),
         "" if execution.cost is None else f"{execution.cost:.6g}",
-        ", ".join(
-            f"{n} {what}" for what, n in Counter(s.outcome for s in execution.answers).items()
-        ),
+        _outcomes(execution),
         ", ".join(execution.tags),
         first_line(execution.question or execution.input or ""),
     )
+
+
+def _seconds(execution: Execution) -> str:
+    seconds = execution.number("seconds")
+    return "" if seconds is None else f"{seconds:.3g}"
+
+
+def _similarity(execution: Execution) -> str:
+    return "" if execution.similarity is None else f"{execution.similarity:.2f}"
 
 
 def _outcomes(execution: Execution) -> str:
@@ -153,7 +184,7 @@ def _fields(execution: Execution) -> dict[str, Any]:
         "user": execution.user,
         "tags": ", ".join(execution.tags),
         "contexts": ", ".join(_context(key, version) for key, version in execution.contexts),
-        "seconds": execution.number("seconds"),
+        "seconds": _seconds(execution),
         "tokens": execution.tokens,
         "cost": execution.cost,
         "answers": "\n".join(f"{s.outcome} {s.tier or ''} {s.entry_id}" for s in execution.answers),
@@ -167,6 +198,18 @@ def _context(key: str, version: int | None) -> str:
     return key if version is None else f"{key}@{version}"
 
 
+def _feedback_cells(feedback: Feedback) -> tuple[str, ...]:
+    return (
+        moment(feedback.timestamp),
+        feedback.execution_id,
+        feedback.verdict or "",
+        "" if feedback.score is None else f"{feedback.score:.2f}",
+        " ".join(filter(None, (feedback.annotator, feedback.annotator_id))),
+        ", ".join(dict.fromkeys(effect.action for effect in feedback.effects)),
+        first_line(feedback.comment or feedback.label or ""),
+    )
+
+
 def _step_cells(step: Any) -> tuple[str, ...]:
     if not isinstance(step, Mapping):
         return ("", first_line(step), "", "", "", "")
@@ -178,8 +221,3 @@ def _step_cells(step: Any) -> tuple[str, ...]:
         *("" if value is None else str(value) for value in values),
         *("" if body is None else first_line(body) for body in bodies),
     )
-
-
-def _plain_feedback(feedback: Feedback) -> dict[str, Any]:
-    shown = {name: feedback[name] for name in feedback.keys()}  # noqa: SIM118 - no mapping
-    return {**shown, "timestamp": feedback.timestamp.isoformat()}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+from datetime import datetime
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -39,7 +41,14 @@ def open_fabric(where: str | None) -> CacheFabric:
 
 def print_json(value: Any) -> None:
     """Print one JSON document on standard output."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON cannot say: records as objects, times as ISO 8601, the rest as text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def fail(message: str) -> NoReturn:

@@ -12,12 +12,11 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from cache_fabric.cli._answer_files import export_answers, import_answers
 from cache_fabric.cli._answer_views import show_explained
 from cache_fabric.cli._context_options import opened_contexts
-from cache_fabric.cli._context_views import add_row, first_line, moment, new_table, show_value
+from cache_fabric.cli._context_views import first_line, moment, show_rows, show_value
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
 from cache_fabric.taken_back import Invalidation
 from cache_fabric.types import CacheEntry
@@ -74,20 +73,11 @@ def ls(
         )
     if json:
         print_json([_plain(entry) for entry in entries])
-        return
-    table = new_table("id", "model", "tenant", "tags", "born", "expires", "question")
-    for entry in entries:
-        add_row(
-            table,
-            entry.id,
-            entry.model,
-            entry.tenant or "",
-            ", ".join(entry.tags),
-            moment(_at(entry.created)),
-            "" if entry.expires is None else moment(_at(entry.expires)),
-            first_line(entry.question or ""),
-        )
-    Console().print(table)
+    elif entries:
+        columns = ("id", "model", "tenant", "tags", "born", "expires", "question")
+        show_rows(columns, [_cells(entry) for entry in entries])
+    else:
+        typer.echo("No answers.", err=True)
 
 
 @app.command()
@@ -209,6 +199,18 @@ def _tell(effect: Effect, *, as_json: bool) -> None:
         return
     reason = f": {first_line(effect.reason)}" if effect.reason else ""
     typer.echo(f"{effect.entry_id} {effect.action}{reason}")
+
+
+def _cells(entry: CacheEntry) -> tuple[str, ...]:
+    return (
+        entry.id,
+        entry.model,
+        entry.tenant or "",
+        ", ".join(entry.tags),
+        moment(_at(entry.created)),
+        "" if entry.expires is None else moment(_at(entry.expires)),
+        first_line(entry.question or ""),
+    )
 
 
 def _plain(entry: CacheEntry) -> dict[str, Any]:
