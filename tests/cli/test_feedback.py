@@ -47,7 +47,7 @@ def test_add_says_it_and_tells_what_came_of_it(feedback: Run) -> None:
     done = feedback("add", "run-1", "--rating", "1", "--comment", "wrong\x1b[2J city")
     assert done.exit_code == 0
     assert done.stdout.startswith("bad, kept as ")
-    [kept] = shown(feedback, "ls")["items"]
+    [kept] = shown(feedback, "ls")
     assert kept["id"] in done.stdout
     assert kept["data"]["comment"] == "wrong\x1b[2J city"
     for effect in kept["effects"]:
@@ -89,16 +89,28 @@ def test_what_is_wrong_is_named(feedback: Run) -> None:
     assert "no execution 'run-2'" in unknown.stderr
 
 
+def test_nothing_is_not_feedback(feedback: Run) -> None:
+    said = feedback("add", "run-1", "--annotator-id", "ann")
+    assert said.exit_code == 1
+    assert "nothing is said: give --rating" in said.stderr
+    assert "No feedback." in feedback("ls").stderr
+
+
+def test_a_run_that_is_not_known_can_be_allowed(feedback: Run) -> None:
+    kept = shown(feedback, "add", "run-2", "--rating", "1", "--allow-unknown")
+    assert (kept["execution_id"], kept["effects"]) == ("run-2", [])
+
+
 def test_ls_filters_and_pages(feedback: Run) -> None:
     for who, rating in (("ann", "1"), ("bob", "5"), ("cy", "5")):
         shown(feedback, "add", "run-1", "--rating", rating, "--annotator-id", who)
-    page = shown(feedback, "ls", "--verdict", "good", "--limit", "1")
-    assert [f["annotator_id"] for f in page["items"]] == ["cy"]
-    rest = shown(feedback, "ls", "--verdict", "good", "--cursor", page["cursor"])
-    assert [f["annotator_id"] for f in rest["items"]] == ["bob"]
-    assert len(shown(feedback, "ls", "--execution", "run-1")["items"]) == 3
-    assert shown(feedback, "ls", "--until", "2020-01-01")["items"] == []
-    assert "--cursor" in feedback("ls", "--limit", "1").stderr
+    page = feedback("ls", "--verdict", "good", "--limit", "1", "--json")
+    assert [f["annotator_id"] for f in json.loads(page.stdout)] == ["cy"]
+    cursor = page.stderr.split("--cursor ")[1].strip()
+    rest = shown(feedback, "ls", "--verdict", "good", "--cursor", cursor)
+    assert [f["annotator_id"] for f in rest] == ["bob"]
+    assert len(shown(feedback, "ls", "--execution", "run-1")) == 3
+    assert shown(feedback, "ls", "--until", "2020-01-01") == []
 
 
 def test_export_writes_json_lines(feedback: Run, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from datetime import datetime
 from enum import StrEnum
@@ -12,14 +11,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cache_fabric.cli._context_views import add_row, first_line, moment, new_table
+from cache_fabric.cli._context_views import add_row, new_table
 from cache_fabric.cli._execution_options import Cursor, as_time, opened_executions
-from cache_fabric.cli._fabric import FabricOption, JsonOption, print_json
+from cache_fabric.cli._execution_views import show_feedback
+from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
 from cache_fabric.records import Feedback
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Give feedback on executions, and read it.", no_args_is_help=True)
+
+
+_SAYING = ("rating", "label", "status", "score", "comment", "correction", "match or --no-match")
 
 
 class Kind(StrEnum):
@@ -70,6 +73,9 @@ def add(
     untrusted: Annotated[
         bool, typer.Option("--untrusted", help="Acts only when others agree.")
     ] = False,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Keep it also of a run that is not known.")
+    ] = False,
     fabric: FabricOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -82,22 +88,20 @@ def add(
         "comment": comment,
         "correction": correction,
         "match": match,
-        "annotator": annotator.value,
-        "annotator_id": annotator_id,
-        "name": name,
     }
-    given = {field: value for field, value in said.items() if value is not None}
+    given: dict[str, Any] = {field: value for field, value in said.items() if value is not None}
+    if not given:
+        fail(f"nothing is said: give {', '.join(f'--{option}' for option in _SAYING)}")
+    by = {"annotator": annotator.value, "annotator_id": annotator_id, "name": name}
+    given |= {field: value for field, value in by.items() if value is not None}
     with opened_executions(fabric) as opened:
-        kept = opened.sync.record_feedback(execution, given, trusted=not untrusted)
+        kept = opened.sync.record_feedback(
+            execution, given, trusted=not untrusted, allow_unknown=allow_unknown
+        )
     if json:
-        print_json(_plain(kept))
-        return
-    typer.echo(f"{kept.verdict or 'no verdict'}, kept as {kept.id}")
-    if kept.effects:
-        table = new_table("answer", "action", "reason")
-        for effect in kept.effects:
-            add_row(table, effect.entry_id, effect.action, effect.reason)
-        Console().print(table)
+        print_json(kept)
+    else:
+        _show_kept(kept)
 
 
 @app.command()
@@ -124,21 +128,11 @@ def ls(
             cursor=cursor,
         )
     if json:
-        print_json({"items": [_plain(one) for one in page], "cursor": page.cursor})
-        return
-    table = new_table("time", "execution", "verdict", "score", "by", "effects", "comment")
-    for one in page:
-        add_row(
-            table,
-            moment(one.timestamp),
-            one.execution_id,
-            one.verdict or "",
-            "" if one.score is None else f"{one.score:.2f}",
-            " ".join(filter(None, (one.annotator, one.annotator_id))),
-            ", ".join(dict.fromkeys(effect.action for effect in one.effects)),
-            first_line(one.comment or one.label or ""),
-        )
-    Console().print(table)
+        print_json(list(page))
+    elif page:
+        show_feedback(page)
+    else:
+        typer.echo("No feedback.", err=True)
     if page.cursor is not None:
         typer.echo(f"There may be more: --cursor {page.cursor}", err=True)
 
@@ -170,6 +164,15 @@ def export(
     typer.echo(f"{count:,} feedbacks written", err=True)
 
 
+def _show_kept(kept: Feedback) -> None:
+    typer.echo(f"{kept.verdict or 'no verdict'}, kept as {kept.id}")
+    if kept.effects:
+        table = new_table("answer", "action", "reason")
+        for effect in kept.effects:
+            add_row(table, effect.entry_id, effect.action, effect.reason)
+        Console().print(table)
+
+
 def _asked(
     context: str | None,
     verdict: Verdict | None,
@@ -188,7 +191,3 @@ def _asked(
         "since": since,
         "until": until,
     }
-
-
-def _plain(feedback: Feedback) -> dict[str, Any]:
-    return {**dataclasses.asdict(feedback), "timestamp": feedback.timestamp.isoformat()}
