@@ -34,7 +34,7 @@ def draft(
         "execution_id": execution_id,
         "graph_name": graph_name,
         "state": state,
-        "tags": list(tags or ()),
+        "tags": tags if isinstance(tags, str) else list(tags or ()),
         "tenant": tenant,
         "user": user,
         "at": time.time(),
@@ -49,6 +49,8 @@ def with_answers(
     Raises:
         ValidationError: One is neither what `lookup` returned nor an id that `store` returned.
     """
+    if isinstance(answers, str | LookupResult):
+        raise ValidationError("answers", "expected a list of them, got one")
     told = [_told(one) for one in answers if one is not None]
     if not told:
         return state
@@ -75,8 +77,7 @@ def checked_names(fields: dict[str, Any]) -> dict[str, Any]:
     for name in ("tenant", "user"):
         if fields[name] is not None:
             check_id(fields[name], name)
-    for tag in fields["tags"]:
-        check_id(tag, "tags")
+    _tags(fields["tags"])
     return {**fields, "state": _mapping(fields["state"], "state")}
 
 
@@ -99,12 +100,18 @@ def checked(fields: Mapping[str, Any]) -> Body | Event:
         execution_id=execution_id,
         graph_name=check_id(fields["graph_name"], "graph_name"),
         state=check_json(_mapping(fields["state"], "state"), "state"),
-        tags=[check_id(tag, "tags") for tag in fields["tags"]],
+        tags=_tags(fields["tags"]),
         at=fields["at"],
         run=fields.get("run"),
         events=fields.get("events"),
         **whose,
     )
+
+
+def _tags(given: str | list[str]) -> list[str]:
+    if isinstance(given, str):  # or each of its letters would be a tag
+        raise ValidationError("tags", f"expected a list of texts, got the text {given!r:.40}")
+    return [check_id(tag, "tags") for tag in given]
 
 
 def cut_step(step: Mapping[str, Any], size: int, most: int) -> dict[str, Any]:

@@ -115,13 +115,13 @@ class Executions:
         runs, after = await self._store.demand(lambda: self._kept.find(query, cursor, limit))
         return Page((execution_of(body) for _, body in runs if body is not None), after)
 
-    async def search_like(self, like: str, sought: Sought, limit: int) -> Page[Execution]:
+    async def search_like(self, like: Any, sought: Sought, limit: int) -> Page[Execution]:
         """Return runs that were asked what is near a text, nearest first.
 
         Raises `BackendError` where embedder or index failed, too.
         """
-        if not like.strip():
-            raise ValidationError("like", "expected text")
+        if not isinstance(like, str) or not like.strip():
+            raise ValidationError("like", f"expected text, got {like!r:.40}")
         _check_limit(limit)
         query = sought.query()
         found: list[Execution] = []

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from cache_fabric.errors import NotFound
+from cache_fabric.errors import NotFound, ValidationError
 from cache_fabric.feedback_form import as_record
 from cache_fabric.feedback_rules import Said, completed, feedback_id, read_feedback
 from cache_fabric.instrumentation.events import Event, FeedbackEvent
@@ -66,6 +66,8 @@ class Feedbacks:
             BackendError: The store failed; say it again.
         """
         check_id(execution_id, "execution_id")
+        if not isinstance(trusted, bool):  # "false" is true
+            raise ValidationError("trusted", f"expected True or False, got {trusted!r:.40}")
         said = read_feedback(given)
         turn = self._turns.setdefault(execution_id, asyncio.Lock())
         async with turn:

@@ -130,6 +130,7 @@ async def test_pages_follow_one_another(any_fabric: CacheFabric) -> None:
         ({"graph": ""}, "graph"),
         ({"text": 5}, "text"),
         ({"like": " "}, "like"),
+        ({"like": 5}, "like"),
         ({"like": "tent", "cursor": "x"}, "cursor"),
     ],
 )
@@ -187,6 +188,19 @@ async def test_what_was_handed_in_says_which_answers_it_was_given(
     assert await found(fabric, outcome="miss") == "ba"
     with pytest.raises(ValidationError, match="answers"):
         await fabric.track_execution("c", "g", {}, answers=[5])  # type: ignore[list-item]
+    for one in (hit, entry):
+        with pytest.raises(ValidationError, match="answers: expected a list"):
+            await fabric.track_execution("c", "g", {}, answers=one)  # type: ignore[arg-type]
+
+
+async def test_one_text_is_no_list_of_tags(fabric: CacheFabric) -> None:
+    with pytest.raises(ValidationError, match="tags: expected a list"):
+        await fabric.track_execution("a", "g", {}, tags="eu")
+    with pytest.raises(ValidationError, match="tags: expected a list"):
+        fabric.start_execution("g", tags="eu")
+    fabric.track_soon("a", "g", {}, tags="eu")
+    await fabric.flush()
+    assert await fabric.get_execution("a") is None
 
 
 async def test_a_second_try_is_the_same_execution(any_fabric: CacheFabric) -> None:

@@ -183,6 +183,8 @@ async def test_bad_fields_are_named_and_nothing_is_kept(fabric: CacheFabric, ben
         await fabric.record_feedback("1", {"user_rating": 9})
     with pytest.raises(ValidationError, match="execution_id"):
         await fabric.record_feedback(None, {"user_rating": 1})  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match="trusted"):
+        await fabric.record_feedback("1", {"user_rating": 1}, trusted="false")  # type: ignore[arg-type]
     assert await fabric.list_feedback() == []
     assert bench.heard == []
 
