@@ -37,6 +37,7 @@ def test_score_shows_each_version_newest_first(done: Done) -> None:
     assert "0 to 56 %" in shown
     assert "44 to 100 %" in shown
     assert json.loads(done("score", KEY, "--since", "2100-01-01", "--json")) == []
+    assert done("score", KEY, "--since", "1h") == shown
 
 
 def test_score_says_when_there_is_nothing(run: Done) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from cache_fabric.cli._context_options import Key, Tenant, opened_contexts
 from cache_fabric.cli._context_views import add_row, moment, new_table
+from cache_fabric.cli._execution_options import as_time
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
 from cache_fabric.version_records import LabelGuard, VersionScore
 
@@ -36,14 +37,16 @@ def add_to(app: typer.Typer) -> None:
 def score(
     key: Key,
     tenant: Tenant = None,
-    since: Annotated[datetime | None, typer.Option(help="Not before this time.")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(parser=as_time, metavar="TIME", help="Not before: ISO 8601, or 2h, 7d ago."),
+    ] = None,
     fabric: FabricOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what feedback says of each version of a context, newest first."""
-    begin = None if since is None else since.astimezone()
     with opened_contexts(fabric) as contexts:
-        scores = contexts.feedback_summary(key, tenant=tenant, since=begin)
+        scores = contexts.feedback_summary(key, tenant=tenant, since=since)
     if json:
         print_json([dataclasses.asdict(one) for one in scores])
     elif scores:
