@@ -120,6 +120,13 @@ def test_a_dry_run_needs_no_model(executions: Executions) -> None:
     assert "3 answers would be asked for" in result.stdout
 
 
+def test_a_replay_of_no_runs_says_so(executions: Executions, folder: Path) -> None:
+    with create_cache_fabric("local", path=folder).sync as fabric:
+        fabric.set_context(KEY, "Be kind.")
+    result = executions("replay", "--context", KEY, "--version", "1", "--dry-run")
+    assert "no run used" in result.stdout
+
+
 @pytest.mark.usefixtures("kept")
 def test_replay_names_what_is_missing(
     executions: Executions, monkeypatch: pytest.MonkeyPatch
@@ -140,6 +147,9 @@ def test_dataset_writes_examples(executions: Executions, tmp_path: Path) -> None
     assert "1 examples written" in result.stdout
     [row] = [json.loads(line) for line in path.read_text().splitlines()]
     assert (row["input"], row["expected"], row["execution_id"]) == ("Why?", "Because.", "Why?")
+    piped = executions("dataset", "-", "--split", "train=0.5", "--split", "test=0.5")
+    assert piped.stdout == path.read_text()
+    assert "1 examples written: " in piped.stderr
     summary = json.loads(executions("dataset", str(path), "--json").stdout)
     assert (summary["rows"], summary["skipped"]) == (1, {})
 

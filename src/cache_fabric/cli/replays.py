@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -85,7 +85,7 @@ def replay(
 
 
 def dataset(
-    path: Annotated[Path, typer.Argument(show_default=False)],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A path; - for standard output.")],
     graph: Annotated[str | None, typer.Option(help="Only of this graph.")] = None,
     context: Annotated[
         str | None, typer.Option(help="Of runs with this context: KEY or KEY@VERSION.")
@@ -102,7 +102,7 @@ def dataset(
     shares = {} if split is None else {"split": _shares(split)}
     with opened_executions(fabric) as opened, _progress("feedback", quiet=json) as told:
         summary = opened.sync.build_dataset(
-            path,
+            sys.stdout if file == "-" else file,
             graph=graph,
             context=context,
             tenant=tenant,
@@ -110,10 +110,10 @@ def dataset(
             progress=told,
             **shares,
         )
-    if json:
-        print_json({"path": str(path), **dataclasses.asdict(summary)})
+    if json and file != "-":
+        print_json({"path": file, **dataclasses.asdict(summary)})
     else:
-        _show_summary(path, summary)
+        _show_summary(file, summary)
 
 
 @contextmanager
@@ -152,8 +152,10 @@ def _lines(report: ReplayReport) -> Iterator[str]:
             f"({100 * report.changed_share:.0f} %, 95 % interval {100 * low:.0f} to "
             f"{100 * high:.0f} %); {report.carried:,} carried over to behaviour {report.behaviour}"
         )
-    if report.count("planned"):
-        yield f"{report.count('planned'):,} answers would be asked for"
+    if planned := report.count("planned"):
+        yield f"{planned:,} {'answer' if planned == 1 else 'answers'} would be asked for"
+    if not report.rows:
+        yield f"Nothing to ask: no run used {report.key} under another behaviour."
     if report.current:
         yield f"{report.current:,} are found under version {report.version} already"
     skipped = Counter(row.reason for row in report.rows if row.verdict == "skipped")
@@ -164,11 +166,16 @@ def _lines(report: ReplayReport) -> Iterator[str]:
         yield f"{report.tokens:,} tokens{cost}"
 
 
-def _show_summary(path: Path, summary: DatasetSummary) -> None:
+def _show_summary(file: str, summary: DatasetSummary) -> None:
+    to_pipe = file == "-"
     splits = ", ".join(f"{count:,} {name}" for name, count in sorted(summary.splits.items()))
-    typer.echo(f"{summary.rows:,} examples written to {path}{f': {splits}' if splits else ''}")
+    typer.echo(
+        f"{summary.rows:,} examples written{'' if to_pipe else f' to {file}'}"
+        f"{f': {splits}' if splits else ''}",
+        err=to_pipe,
+    )
     for reason, count in sorted(summary.skipped.items(), key=lambda item: -item[1]):
-        typer.echo(f"{count:,} left out: {reason}")
+        typer.echo(f"{count:,} left out: {reason}", err=to_pipe)
 
 
 def _plain(report: ReplayReport) -> dict[str, Any]:
