@@ -1,9 +1,9 @@
 """Executions leave by age and by number; those that were judged stay twice as long.
 
-The process that writes looks after its first write and then after every so many, in the background
-and in steps between which lookups take their turns. Executions with feedback are counted by
-themselves: as many of them may stay as of the others, and up to twice the age. A process that
-ends in between leaves the rest to the next look, its own or another's.
+The process that writes looks at its first write, and at one after every so many writes or an hour,
+in the background and in steps between which lookups take their turns. Executions with feedback are
+counted by themselves: as many of them may stay as of the others, and up to twice the age. A process
+that ends in between leaves the rest to the next look, its own or another's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from cache_fabric.stores.documents import Query
 __all__ = ["Retention"]
 
 _EVERY = 1_000  # writes between two looks
+_HOUR = 3_600.0  # seconds between them where there are fewer writes
 _PAGE = 200
 _NEAR = 1e-6  # seconds, about what two readings of a clock differ by
 _DAY = 86_400.0  # what a clock may be ahead
@@ -33,7 +34,8 @@ class Retention:
         self._executions = executions
         self._max_age = config.executions_max_age
         self._max_count = config.executions_max_count
-        self._writes = _EVERY
+        self._writes = 0
+        self._looks_at = 0.0
         self._stopping = False
         self._one_at_a_time = asyncio.Lock()
         self._looking: asyncio.Task[None] | None = None
@@ -42,9 +44,10 @@ class Retention:
         """Note a write; looks in the background if it is time to."""
         self._writes += 1
         is_idle = self._looking is None or self._looking.done()
-        is_due = self._writes >= _EVERY and not self._stopping
-        if is_due and is_idle and (self._max_age or self._max_count):
+        is_due = self._writes >= _EVERY or time.time() >= self._looks_at
+        if is_due and is_idle and not self._stopping and (self._max_age or self._max_count):
             self._writes = 0
+            self._looks_at = time.time() + _HOUR
             self._looking = asyncio.get_running_loop().create_task(self._apply_quietly())
 
     async def apply(self) -> None:

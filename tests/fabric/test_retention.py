@@ -124,16 +124,28 @@ def test_a_question_stays_while_somebody_else_has_asked_it(make: Make, clock: Cl
     assert [e.execution_id for e in near] == ["b"]
 
 
-def test_it_is_looked_after_without_being_asked(make: Make, clock: Clock) -> None:
+def test_it_is_looked_after_by_the_hour(make: Make, clock: Clock) -> None:
     fabric = make(executions_max_age=DAY)
     track(fabric, clock, "a")
     fabric.sync.flush()
     clock.now += 2 * DAY
+    assert writes_until_gone(fabric, "a") < 100
+
+
+def test_it_is_looked_after_every_so_many_writes(make: Make, clock: Clock) -> None:
+    fabric = make(executions_max_count=1)
+    fabric.sync.track_execution("a", "g", {})
+    fabric.sync.flush()
+    clock.now += 1
+    assert writes_until_gone(fabric, "a") < 2_500
+
+
+def writes_until_gone(fabric: CacheFabric, name: str) -> int:
     for number in itertools.count():
         fabric.sync.track_execution(f"later {number}", "g", {})
-        if number > 2_500 or fabric.sync.get_execution("a") is None:
-            break
-    assert fabric.sync.get_execution("a") is None
+        if number > 2_500 or fabric.sync.get_execution(name) is None:
+            return number
+    raise AssertionError
 
 
 @pytest.mark.parametrize(
