@@ -68,7 +68,8 @@ def test_retire_and_restore_are_each_others_undoing(answers: Run) -> None:
     entry = shown(answers, "ls", "--tenant", "acme")[0]
     retired = answers("retire", entry["id"], "--why", "old\x1b[2J hours", "--by", "olga")
     assert retired.stdout == f"{entry['id']} quarantined: old\\x1b[2J hours\n"
-    assert answers("show", entry["id"]).exit_code == 1
+    hidden = answers("show", entry["id"])
+    assert (hidden.exit_code, "is quarantined" in hidden.stderr) == (1, True)
     assert len(shown(answers, "ls")) == 2
     assert [a["id"] for a in shown(answers, "ls", "--state", "quarantined")] == [entry["id"]]
     done = shown(answers, "restore", entry["id"], "--why", "new hours", "--by", "otto")

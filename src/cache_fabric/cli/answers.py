@@ -6,6 +6,7 @@ and a vector that is left in an index is removed when it is found.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,6 +19,9 @@ from cache_fabric.cli._answer_views import show_explained
 from cache_fabric.cli._context_options import opened_contexts
 from cache_fabric.cli._context_views import first_line, moment, show_rows, show_value
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
+from cache_fabric.errors import NotFound
+from cache_fabric.explanation import EntryExplanation
+from cache_fabric.sync import SyncCacheFabric
 from cache_fabric.taken_back import Invalidation
 from cache_fabric.types import CacheEntry
 from cache_fabric.votes import Effect
@@ -85,8 +89,8 @@ def show(entry_id: EntryId, fabric: FabricOption = None, json: JsonOption = Fals
     """Show the text of an answer, with --json all that is kept of its call."""
     with opened_contexts(fabric) as opened:
         entry = opened.get_entry(entry_id)
-    if entry is None:
-        fail(f"no answer {entry_id!r}")
+        if entry is None:
+            fail(_why_not(opened, entry_id))
     if json:
         print_json({**_plain(entry), "payload": entry.payload})
     else:
@@ -183,6 +187,14 @@ def purge(
     if entry is not None and not done.count:
         fail(f"no answer {entry!r}")
     _report(done, as_json=json)
+
+
+def _why_not(fabric: SyncCacheFabric, entry_id: str) -> str:
+    with contextlib.suppress(NotFound):
+        explained = fabric.explain(entry_id)
+        if isinstance(explained, EntryExplanation) and explained.state == "quarantined":
+            return f"{entry_id} is quarantined: see answers explain --texts, and answers restore"
+    return f"no answer {entry_id!r}"
 
 
 def _report(done: Invalidation, *, as_json: bool) -> None:
