@@ -36,7 +36,10 @@ def export_answers(
     fabric: FabricOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write answers to a file, loss-free, for a fabric of the same namespace and secret."""
+    """Write answers to a file, loss-free, for a fabric of the same namespace and secret.
+
+    Pinned and quarantined ones are not among them.
+    """
     place: Place = sys.stdout.buffer if path == _STREAM else Path(path)
     with opened_contexts(fabric) as opened, _bar(shown=not json) as told:
         count = _done(
