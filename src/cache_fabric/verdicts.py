@@ -25,7 +25,6 @@ from cache_fabric.instrumentation.events import Event, ReversalEvent, VerdictEve
 from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.policy.base import Asked
 from cache_fabric.stores.base import Store
-from cache_fabric.subject import Subject
 from cache_fabric.types import Candidate
 from cache_fabric.verdict_rules import Case, Happening, Order
 from cache_fabric.votes import Effect, Vote
@@ -157,10 +156,6 @@ class Verdicts:
 
         await self._change([entry_id, pinned], step)
         return self._acted(Effect(entry_id=pinned, action="pinned", reason=why))
-
-    async def erase(self, subject: Subject) -> int:
-        """Delete what cases hold of a subject; see `CaseKeeping.erase`."""
-        return await self.keeping.erase(subject)
 
     async def _vote(self, vote: Vote) -> list[Effect]:
         if not _IDS.fullmatch(vote.served.entry_id):
