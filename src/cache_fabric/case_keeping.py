@@ -20,6 +20,7 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.engine import Engine
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.live_contexts import LiveContexts
+from cache_fabric.pacing import in_turns
 from cache_fabric.selector import Selector
 from cache_fabric.stores.base import Store
 from cache_fabric.subject import Subject
@@ -160,7 +161,7 @@ class CaseKeeping:
 
     async def _shard(self, prefix: str) -> list[Case]:
         records = await self._engine.store.demand(lambda: self._records.records(prefix))
-        return [self._cases.read_one(record) for record in records]
+        return [self._cases.read_one(record) async for record in in_turns(records)]
 
     def _entry(self, case: Case) -> CacheEntry | None:
         return None if case.envelope is None else codec.decode(case.envelope, self._secret)

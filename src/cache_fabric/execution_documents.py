@@ -27,6 +27,7 @@ from cache_fabric.execution_form import (
     read,
     references,
 )
+from cache_fabric.pacing import in_turns
 from cache_fabric.stores.documents import Documents, Query
 
 __all__ = ["EXECUTIONS", "ExecutionDocuments"]
@@ -160,7 +161,7 @@ class ExecutionDocuments:
     async def _readable(self, values: Sequence[bytes], kind: type[Any]) -> list[Any | None]:
         """Read what can be read; anything else is ``None``, and told once a page."""
         opened: dict[int, Any] = {}
-        for number, data in enumerate(values):
+        async for number, data in in_turns(enumerate(values)):
             with contextlib.suppress(CodecError):
                 opened[number] = read(data, kind, self._secret)
         whole = dict(zip(opened, await self._whole(list(opened.values())), strict=True))
@@ -173,13 +174,15 @@ class ExecutionDocuments:
     async def _whole(self, ones: Sequence[Any]) -> list[Any]:
         """Put the long texts back; in place of what misses one stands a `CodecError`."""
         plain = [msgspec.structs.asdict(one) for one in ones]
-        keys = list(dict.fromkeys(key for fields in plain for key in references(fields)))
+        found = [key async for fields in in_turns(plain) for key in references(fields)]
+        keys = list(dict.fromkeys(found))
         blobs: dict[str, bytes] = {}
         for start in range(0, len(keys), _PAGE):
             page = keys[start : start + _PAGE]
             values = await self._documents.blobs(page)
             blobs |= {k: v for k, v in zip(page, values, strict=True) if v is not None}
-        return [self._filled(one, fields, blobs) for one, fields in zip(ones, plain, strict=True)]
+        pairs = zip(ones, plain, strict=True)
+        return [self._filled(one, fields, blobs) async for one, fields in in_turns(pairs)]
 
     def _filled(self, one: Any, fields: dict[str, Any], blobs: dict[str, bytes]) -> Any:
         try:

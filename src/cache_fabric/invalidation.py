@@ -27,6 +27,7 @@ from cache_fabric.engine import Engine
 from cache_fabric.errors import ValidationError
 from cache_fabric.exact_tier import ANSWERS
 from cache_fabric.live_contexts import LiveContexts
+from cache_fabric.pacing import in_turns
 from cache_fabric.records import ContextChange, Resync
 from cache_fabric.selector import Selector
 from cache_fabric.stores.base import CommitConflict, Store, Write
@@ -39,7 +40,6 @@ __all__ = ["Invalidations"]
 
 _BATCH = 500
 _MOST_TOLD = 1_000  # keys in one note of the change log
-_STEP = 64  # envelopes read between two turns of the loop: about a millisecond
 _PASSES = 10
 _UNINDEXED = "e/vectors"
 Meant = Callable[[CacheEntry], bool]
@@ -211,22 +211,18 @@ class Invalidations:
         """Take out of the hot tier what the store could not name."""
         hot, meant = self._engine.hot, meant or selector.matches
         keys = hot.keys() if selector.entry is None else [selector.entry.partition(".")[0]]
-        for number, key in enumerate(keys, 1):
+        async for key in in_turns(keys):
             entry = self._engine.exact.read(hot.get(key))
             if entry is not None and meant(entry):
                 hot.discard([key])
-            if number % _STEP == 0:
-                await asyncio.sleep(0)
 
     async def _overtake(self, selector: Selector) -> None:
         """Take back what waits to be written, and would land after the store was searched."""
         queue, meant = self._engine.queue, []
-        for number, item in enumerate(queue.items(), 1):
+        async for item in in_turns(queue.items()):
             entry = self._engine.exact.read(item.data)
             if entry is not None and selector.matches(entry):
                 meant.append(item.key)
-            if number % _STEP == 0:
-                await asyncio.sleep(0)
         held = queue.discard(meant)
         self._engine.kept.give_up(held)
         late = set(meant).difference(item.key for item in held)

@@ -20,6 +20,7 @@ from cache_fabric.errors import (
     FabricClosedError,
     ValidationError,
 )
+from cache_fabric.execution_terms import Sought
 from cache_fabric.stores.documents import Document, Query
 from cache_fabric.subject import Subject
 
@@ -346,3 +347,20 @@ def test_threads_read_what_they_wrote() -> None:
             thread.join()
         assert missing == []
         assert fabric.inspect().executions == 400
+
+
+async def test_lookups_take_turns_with_the_reading_of_many_runs(fabric: CacheFabric) -> None:
+    for number in range(320):
+        fabric.track_soon(f"{number}", "g", {"input": "x" * 600})
+    await fabric.flush()
+
+    async def turns(life: Any) -> int:
+        reading = asyncio.create_task(life.tracking.executions.search(Sought(), 320, None))
+        taken = 0
+        while not reading.done():
+            taken += 1
+            await asyncio.sleep(0)
+        assert len(await reading) == 320
+        return taken
+
+    assert await fabric._run(turns) >= 3 * 320 // 32
