@@ -138,6 +138,7 @@ class CaseKeeping:
             quarantined = [m for m in self._live.verdicts.marks.values() if m.pinned is None]
             if len(quarantined) > _MOST_QUARANTINED:
                 oldest = min(quarantined, key=lambda mark: mark.at).id
+                await self._engine.kept.take_out(oldest)  # nobody refuses it from now on
                 step = self._dropping(oldest, "dropped: newer ones are kept", closed=True)
                 await self._cases.change([oldest], step)
             if self._changes % _SWEEP == 0:

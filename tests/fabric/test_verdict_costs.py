@@ -19,6 +19,7 @@ from cache_fabric import (
 )
 from cache_fabric.errors import ValidationError
 from cache_fabric.explanation import EntryExplanation
+from cache_fabric.stores.base import Write
 from cache_fabric.stores.memory import MemoryStore
 from voting import a_vote, answered, cast, hit, missed
 
@@ -87,6 +88,21 @@ async def test_of_too_many_quarantined_answers_the_oldest_cannot_be_restored(
     assert isinstance(told, EntryExplanation)
     assert (told.state, told.history[1].by) == ("quarantined", "olga")
     assert (await fabric.restore_answer(ids[0])).action == "restored"
+    assert await missed(fabric, ask("number 0"))
+
+
+async def test_one_whose_bytes_are_dropped_is_not_served_again_from_where_a_late_write_left_it(
+    fabric: CacheFabric, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(case_keeping, "_MOST_QUARANTINED", 1)
+    first = await answered(fabric, ask("number 0"))
+    store, key = fabric._life().parts.store, f"a/{first.partition('.')[0]}"
+    data = await store.get(key)
+    assert data is not None
+    await fabric.retire_answer(first)
+    await store.set_many([Write(key, data)])
+    for number in (1, 2):
+        await fabric.retire_answer(await answered(fabric, ask(f"number {number}")))
     assert await missed(fabric, ask("number 0"))
 
 
