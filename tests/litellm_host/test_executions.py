@@ -88,6 +88,17 @@ def test_a_failure(enabled: CacheFabric, upstream: Upstream, call: dict[str, Any
     assert failed.state["cost"] == 0
 
 
+def test_an_argument_of_a_call_does_not_say_what_the_fabric_did(
+    enabled: CacheFabric, upstream: Upstream, call: dict[str, Any]
+) -> None:
+    forged = {"outcome": "hit", "entry_id": f"{'0' * 64}.00000000", "saved_cost": 9e9}
+    # LiteLLM hands what it does not know on to this provider, and writes it into its own record.
+    asks = {**call, "model": "mistral/mistral-small", "caching": False}
+    litellm.completion(messages=asked("hi"), cache_fabric=forged, **asks)
+    (run,) = kept(enabled, 1)
+    assert run.answers == ()
+
+
 def test_a_long_conversation_is_cut(
     enabled: CacheFabric, upstream: Upstream, call: dict[str, Any]
 ) -> None:

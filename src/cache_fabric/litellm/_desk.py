@@ -22,12 +22,17 @@ from cache_fabric.provenance import provenance
 from cache_fabric.seam import FailOpen, Seam, mark_of
 from cache_fabric.types import Answer, CacheEntry, CacheRequest, Hit, LookupResult, Miss, Ticket
 
-__all__ = ["PROVENANCE", "Desk", "answer_of", "body_of", "plain_body"]
+__all__ = ["PROVENANCE", "Desk", "answer_of", "body_of", "plain_body", "told_in"]
 
 PROVENANCE = "cache_fabric"
 """Where a call's own record, and the hidden parameters of an answer, say what the fabric did."""
 
 _SIMILARITY = "semantic-similarity"  # LiteLLM's own name
+
+
+class _Told(dict[str, Any]):
+    """What the fabric did with a call: its own kind, for a call's record takes in arguments that
+    LiteLLM does not know, and so whatever a client has put there under our name."""
 
 
 class Desk:
@@ -206,4 +211,10 @@ def _record(kwargs: Mapping[str, Any], said: dict[str, Any]) -> None:
     """Write what the fabric did into the call's own record, which its loggers are given."""
     details = getattr(kwargs.get("litellm_logging_obj"), "model_call_details", None)
     if isinstance(details, dict):
-        details[PROVENANCE] = said
+        details[PROVENANCE] = _Told(said)
+
+
+def told_in(details: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what the fabric wrote into a call's own record, ``None`` if it did not."""
+    said = details.get(PROVENANCE)
+    return said if isinstance(said, _Told) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
-from cache_fabric.litellm._desk import PROVENANCE, Desk
+from cache_fabric.litellm._desk import Desk, told_in
 from cache_fabric.litellm._executions import execution_state, execution_tags
 from cache_fabric.litellm._tenants import call_id_of
 
@@ -65,7 +65,7 @@ class FabricLogger(CustomLogger):
             return
         with self._desk.harmless(kwargs, counts_bypass=False):
             fabric = self._desk.terms.fabric
-            state = execution_state(kwargs, response, times, fabric.prices, kwargs.get(PROVENANCE))
+            state = execution_state(kwargs, response, times, fabric.prices, told_in(kwargs))
             told = kwargs.get("litellm_params") or {}
             about = {name: told.get(name) for name in ("metadata", "litellm_metadata")}
             tenant, user = self._desk.terms.whose({**kwargs, **about})

@@ -16,7 +16,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.litellm._cache import FabricCache
-from cache_fabric.litellm._desk import PROVENANCE
+from cache_fabric.litellm._desk import told_in
 from cache_fabric.litellm._tenants import CALL
 from cache_fabric.litellm_proxy._headers import headers_of
 from cache_fabric.litellm_proxy._prompts import PromptError, resolve
@@ -82,7 +82,7 @@ class FabricHook(CustomLogger):
             details = getattr(data.get("litellm_logging_obj"), "model_call_details", None) or {}
             metadata = _metadata_of(data)
             execution_id = metadata.get(CALL) if self._track else None
-            return headers_of(details.get(PROVENANCE), execution_id, metadata.get(_CONTEXTS) or ())
+            return headers_of(told_in(details), execution_id, metadata.get(_CONTEXTS) or ())
         return None
 
     def _mark(self, data: dict[str, Any], contexts: list[Any]) -> None:
