@@ -139,7 +139,7 @@ def test_what_is_not_there_and_what_cannot_be_are_told(run: Run) -> None:
     assert run("ls", "--since", "yesterday").exit_code == 2
     missing = run("import", "nowhere.jsonl")
     assert missing.exit_code == 1
-    assert "nowhere.jsonl" in missing.stderr
+    assert "cache-fabric: nowhere.jsonl: No such file or directory" in missing.stderr
 
 
 @pytest.mark.usefixtures("tracked")

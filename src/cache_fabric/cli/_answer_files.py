@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cache_fabric.cli._context_options import opened_contexts
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, named_fabric, print_json
+from cache_fabric.cli._progress import progress_bar
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.line_files import Place
-from cache_fabric.line_files import Progress as Told
 
 __all__ = ["export_answers", "import_answers"]
 
@@ -41,7 +38,7 @@ def export_answers(
     Pinned and quarantined ones are not among them.
     """
     place: Place = sys.stdout.buffer if path == _STREAM else Path(path)
-    with opened_contexts(fabric) as opened, _bar(shown=not json) as told:
+    with opened_contexts(fabric) as opened, progress_bar("answers", shown=not json) as told:
         count = _done(
             lambda: opened.export_answers(
                 place,
@@ -62,21 +59,13 @@ def import_answers(path: From, fabric: FabricOption = None, json: JsonOption = F
     try:
         opened = named_fabric(fabric)  # with its own index: they are to be found by meaning
         try:
-            with _bar(shown=not json) as told:
+            with progress_bar("answers", shown=not json) as told:
                 count = _done(lambda: opened.sync.import_answers(place, progress=told))
         finally:
             opened.sync.close()
     except CacheFabricError as error:
         fail(str(error))
     _report("kept", count, as_json=json)
-
-
-@contextmanager
-def _bar(*, shown: bool) -> Iterator[Told]:
-    columns = (TextColumn("answers"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
-        task = bar.add_task("answers", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _done(work: Callable[[], T]) -> T:

@@ -112,5 +112,7 @@ def opened_executions(where: str | None, *, by_meaning: bool = False) -> Iterato
             yield fabric
         finally:
             fabric.sync.close()
-    except (CacheFabricError, OSError) as error:
+    except CacheFabricError as error:
         fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename or 'the file'}: {error.strerror}")

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cache_fabric.cli._execution_options import (
     Cursor,
@@ -21,8 +17,8 @@ from cache_fabric.cli._execution_options import (
 )
 from cache_fabric.cli._execution_views import follow, plain, show_execution, show_executions
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
+from cache_fabric.cli._progress import progress_bar
 from cache_fabric.line_files import Place
-from cache_fabric.line_files import Progress as Told
 from cache_fabric.records import Execution, Page
 
 __all__ = ["app"]
@@ -109,7 +105,7 @@ def tail(
 def export(file: File, fabric: FabricOption = None, *, filters: dict[str, Any]) -> None:
     """Write executions with their feedback to FILE, as JSON lines."""
     place: Place = sys.stdout if file == "-" else file
-    with opened_executions(fabric) as opened, _progress() as told:
+    with opened_executions(fabric) as opened, progress_bar("executions") as told:
         count = opened.sync.export_executions(place, progress=told, **filters)
     typer.echo(f"{count:,} executions written", err=True)
 
@@ -118,18 +114,9 @@ def export(file: File, fabric: FabricOption = None, *, filters: dict[str, Any]) 
 def import_file(file: File, fabric: FabricOption = None) -> None:
     """Keep the executions of FILE, in place of those of the same ids."""
     place: Place = sys.stdin if file == "-" else file
-    with opened_executions(fabric, by_meaning=True) as opened, _progress() as told:
+    with opened_executions(fabric, by_meaning=True) as opened, progress_bar("executions") as told:
         count = opened.sync.import_executions(place, progress=told)
     typer.echo(f"{count:,} executions kept", err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Told]:
-    """Yield what shows how far a file is, on standard error."""
-    columns = (TextColumn("executions"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("executions", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print_page(page: Page[Execution], *, as_json: bool) -> None:

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cache_fabric.cli._context_views import add_row, new_table
 from cache_fabric.cli._execution_options import Cursor, as_time, opened_executions
 from cache_fabric.cli._execution_views import show_feedback
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
+from cache_fabric.cli._progress import progress_bar
 from cache_fabric.records import Feedback
 
 __all__ = ["app"]
@@ -150,15 +150,10 @@ def export(
     fabric: FabricOption = None,
 ) -> None:
     """Write what was said to FILE, as JSON lines, newest first."""
-    columns = (TextColumn("feedback"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with (
-        opened_executions(fabric) as opened,
-        Progress(*columns, console=Console(stderr=True)) as bar,
-    ):
-        task = bar.add_task("feedback", total=None)
+    with opened_executions(fabric) as opened, progress_bar("feedback") as told:
         count = opened.sync.export_feedback(
             sys.stdout if file == "-" else file,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=told,
             **_asked(context, verdict, annotator, tenant, user, since, until),
         )
     typer.echo(f"{count:,} feedbacks written", err=True)

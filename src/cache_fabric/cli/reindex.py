@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, named_fabric, print_json
+from cache_fabric.cli._progress import progress_bar
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.reindex import Reindexed
 
@@ -16,16 +16,12 @@ __all__ = ["reindex"]
 
 def reindex(fabric: FabricOption = None, json: JsonOption = False) -> None:
     """Make the index anew from the kept answers: after another embedder, or a lost index."""
-    columns = (TextColumn("answers"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         # Not opened before: an index of another embedder would refuse, and is to be replaced.
         opened = named_fabric(fabric)
         try:
-            with Progress(*columns, console=Console(stderr=True), disable=json) as bar:
-                task = bar.add_task("answers", total=None)
-                done = opened.sync.reindex(
-                    lambda count, total: bar.update(task, completed=count, total=total)
-                )
+            with progress_bar("answers", shown=not json) as told:
+                done = opened.sync.reindex(told)
         finally:
             opened.sync.close()
     except CacheFabricError as error:

@@ -7,19 +7,17 @@ import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cache_fabric.cli._context_views import add_row, first_line, new_table
 from cache_fabric.cli._execution_options import opened_executions
 from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, print_json
 from cache_fabric.cli._litellm_model import litellm_model
-from cache_fabric.line_files import Progress as Tell
+from cache_fabric.cli._progress import progress_bar
 from cache_fabric.version_records import DatasetSummary, ReplayReport
 
 __all__ = ["add_to"]
@@ -63,7 +61,7 @@ def replay(
         fail("model: name one with --model, or only plan with --dry-run")
     with (
         opened_executions(fabric, by_meaning=True) as opened,
-        _progress("answers", quiet=json) as told,
+        progress_bar("answers", shown=not json) as told,
     ):
         report = asyncio.run(
             opened.replay(
@@ -100,7 +98,7 @@ def dataset(
 ) -> None:
     """Write judged runs as examples, one a line of JSON."""
     shares = {} if split is None else {"split": _shares(split)}
-    with opened_executions(fabric) as opened, _progress("feedback", quiet=json) as told:
+    with opened_executions(fabric) as opened, progress_bar("feedback", shown=not json) as told:
         summary = opened.sync.build_dataset(
             sys.stdout if file == "-" else file,
             graph=graph,
@@ -114,14 +112,6 @@ def dataset(
         print_json({"path": file, **dataclasses.asdict(summary)})
     else:
         _show_summary(file, summary)
-
-
-@contextmanager
-def _progress(what: str, *, quiet: bool) -> Iterator[Tell]:
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True, quiet=quiet)) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _show(report: ReplayReport) -> None:
