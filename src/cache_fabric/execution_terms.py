@@ -16,7 +16,7 @@ from typing import Any
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.run_state import RunState
-from cache_fabric.stores.documents import Query, Term
+from cache_fabric.stores.documents import Query, Term, words
 
 __all__ = ["Sought", "numbers_of", "question_of", "seconds_of", "terms_of", "text_of"]
 
@@ -207,6 +207,8 @@ def _cut(value: str) -> str:
 def _words(text: Any) -> str:
     if text is not None and not isinstance(text, str):
         raise ValidationError("text", f"expected text, got {type(text).__name__}")
+    if text and text.strip() and not words(text):  # or everything would be found
+        raise ValidationError("text", f"expected a word, got {text!r:.40}")
     return text or ""
 
 

@@ -130,6 +130,7 @@ async def test_pages_follow_one_another(any_fabric: CacheFabric) -> None:
         ({"max_score": float("nan")}, "max_score"),
         ({"graph": ""}, "graph"),
         ({"text": 5}, "text"),
+        ({"text": "?!"}, "text"),
         ({"like": " "}, "like"),
         ({"like": 5}, "like"),
         ({"like": "tent", "cursor": "x"}, "cursor"),
