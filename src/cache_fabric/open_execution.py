@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from cache_fabric.errors import ValidationError
+from cache_fabric.execution_draft import with_answers
 from cache_fabric.execution_form import MOST_STEPS
 from cache_fabric.provenance import provenance
 from cache_fabric.records import ContextEntry
@@ -91,6 +94,8 @@ class OpenExecution:
         output: Any = None,
         status: str = "success",
         error: BaseException | Mapping[str, Any] | str | None = None,
+        *,
+        answers: Iterable[LookupResult | str | None] = (),
         **state: Any,
     ) -> bool:
         """End the run; returns whether that was queued. Only the first end counts.
@@ -99,7 +104,8 @@ class OpenExecution:
             output: What came of it.
             status: How it ended.
             error: What went wrong.
-            **state: What else the state holds: ``tokens``, ``cost``, ``cache`` ...
+            answers: What it was given and no step says: as of `CacheFabric.track_execution`.
+            **state: What else the state holds: ``tokens``, ``cost`` ...
         """
         ended = {
             "status": status,
@@ -107,7 +113,10 @@ class OpenExecution:
             "output": output,
             "error": _told(error),
         }
-        whole = {**self._fields["state"], **ended, **state}
+        whole: Mapping[str, Any] = {**self._fields["state"], **ended, **state}
+        # The end is worth more than what it says of its answers.
+        with contextlib.suppress(ValidationError, AttributeError, TypeError):
+            whole = with_answers(whole, answers)
         with self._lock:
             if self._finished:
                 return False

@@ -195,6 +195,25 @@ async def test_what_was_handed_in_says_which_answers_it_was_given(
             await fabric.track_execution("c", "g", {}, answers=one)  # type: ignore[arg-type]
 
 
+async def test_a_started_run_says_at_its_end_which_answers_it_was_given(
+    fabric: CacheFabric, ask: Callable[..., CacheRequest]
+) -> None:
+    miss = await fabric.lookup(ask("Where is my parcel?"))
+    assert isinstance(miss, Miss)
+    entry = await fabric.store(miss.ticket, "On its way.")
+    hit = await fabric.lookup(ask("Where is my parcel?"))
+    run = fabric.start_execution("g")
+    assert run.finish("On its way.", answers=[hit, entry])
+    execution = await fabric.get_execution(run.execution_id)
+    assert execution is not None
+    assert [(s.outcome, s.entry_id) for s in execution.answers] == [("hit", entry), ("miss", entry)]
+    odd = fabric.start_execution("g")
+    assert odd.finish("done", answers=[object()])  # type: ignore[list-item]
+    ended = await fabric.get_execution(odd.execution_id)
+    assert ended is not None
+    assert (ended.status, ended.answers) == ("success", ())
+
+
 async def test_one_text_is_no_list_of_tags(fabric: CacheFabric) -> None:
     with pytest.raises(ValidationError, match="tags: expected a list"):
         await fabric.track_execution("a", "g", {}, tags="eu")
