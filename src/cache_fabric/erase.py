@@ -107,6 +107,7 @@ def _counts(life: Life, subject: Subject, owned: _Owned) -> list[tuple[str, str,
         ("answers", store, lambda: life.invalidations.count(subject, owned.made)),
         ("values", store, lambda: _values(life, subject, life.values.count_place)),
         ("contexts", store, lambda: life.context_erasure.count(subject, owned.runs)),
+        ("feedback", store, lambda: life.feedback.count(subject)),
         ("executions", store, lambda: life.tracking.executions.count(query)),
     ]
 

@@ -21,7 +21,7 @@ from cache_fabric.instrumentation.events import Event, FeedbackEvent
 from cache_fabric.kept_feedback import KeptFeedback
 from cache_fabric.provenance import Served
 from cache_fabric.records import Execution, Feedback
-from cache_fabric.stores.documents import Query
+from cache_fabric.stores.documents import Query, Term
 from cache_fabric.subject import Subject
 from cache_fabric.validation import check_id
 from cache_fabric.votes import Effect, Vote
@@ -98,12 +98,20 @@ class Feedbacks:
         async for deleted, _ in self.kept.delete(Query(terms=subject.terms())):
             count += deleted
         if subject.user is not None:
-            terms = {("annotator" if name == "user" else name, v) for name, v in subject.terms()}
-            async for deleted, runs in self.kept.delete(Query(terms=frozenset(terms))):
+            async for deleted, runs in self.kept.delete(Query(terms=_said_by(subject))):
                 count += deleted
                 for execution_id in runs:
                     await self._mark(execution_id)
         return count
+
+    async def count(self, subject: Subject) -> int:
+        """Return how many `erase` would delete."""
+        whose, said_by = subject.terms(), _said_by(subject)
+        of_runs = await self.kept.count(Query(terms=whose))
+        if subject.user is None:
+            return of_runs
+        by_the_user = await self.kept.count(Query(terms=said_by))
+        return of_runs + by_the_user - await self.kept.count(Query(terms=whose | said_by))
 
     async def _act(
         self, feedback: Feedback, said: Said, answers: Sequence[Served]
@@ -140,3 +148,7 @@ def _vote(feedback: Feedback, why: str, served: Served, correction: str | None) 
         tenant=feedback.tenant,
         user=feedback.user,
     )
+
+
+def _said_by(subject: Subject) -> frozenset[Term]:
+    return frozenset(("annotator" if name == "user" else name, v) for name, v in subject.terms())

@@ -192,9 +192,20 @@ async def test_a_dry_run_counts_and_erases_nothing(fabric: CacheFabric, ask: Ask
     await fabric.track_execution("run", "graph", {}, tenant="acme")
     receipt = await fabric.erase(tenant="acme", dry_run=True)
     assert (receipt.dry_run, receipt.complete) == (True, False)
-    assert counts(receipt) == {"answers": 1, "values": 0, "contexts": 1, "executions": 1}
+    held = {"answers": 1, "values": 0, "contexts": 1, "executions": 1, "feedback": 0}
+    assert counts(receipt) == held
     assert await kept(fabric, request)
     assert await fabric.get_execution("run")
+
+
+async def test_a_dry_run_counts_the_feedback_that_would_go(fabric: CacheFabric) -> None:
+    for run, user, by in (("a", "ann", "ann"), ("b", "ann", "bob"), ("c", "bob", "ann")):
+        await fabric.track_execution(run, "graph", {}, tenant="acme", user=user)
+        await fabric.record_feedback(run, {"score": 1, "annotator_id": by})
+    for subject in ({"user": "ann"}, {"user": "ann", "tenant": "acme"}, {"tenant": "acme"}):
+        counted = counts(await fabric.erase(**subject, dry_run=True))
+        assert counted["feedback"] == 3
+    assert counts(await fabric.erase(user="ann"))["feedback"] == 3
 
 
 async def test_once_more_finds_nothing_and_is_complete(any_fabric: CacheFabric, ask: Ask) -> None:
