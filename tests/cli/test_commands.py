@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +206,9 @@ def test_a_url_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert result.exit_code == 1
     assert "127.0.0.1:1" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_package_is_the_command_too() -> None:
+    command = [sys.executable, "-m", "cache_fabric", "--help"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "executions" in said.stdout
