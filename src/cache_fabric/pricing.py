@@ -1,12 +1,12 @@
-"""What a model call costs: a price table and integer arithmetic.
+"""What model calls cost: a table of prices by the names of models.
 
 Prices come from three places, the first that knows the model wins: the user's overrides, the
 model map that lies in an installed ``litellm`` (read as a data file, litellm is not imported),
 and ``prices.json``, a trimmed copy of that map shipped here. Nothing is fetched. All three name
 their figures as LiteLLM does: dollars per token under ``input_cost_per_token`` and so on.
 
-A model without a price costs ``None``: unknown is never 0. Prices that change with the length of
-a prompt (most start above 200,000 tokens) are read at their lowest step.
+A model without a price costs ``None``: unknown is never 0. What the map says of images, audio,
+searches and hours of the day is not read.
 """
 
 from __future__ import annotations
@@ -15,48 +15,23 @@ import importlib.util
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import msgspec
 
 from cache_fabric.errors import ConfigurationError
+from cache_fabric.price_rates import Price, is_figure, read_price
 from cache_fabric.types import Usage
 
-__all__ = ["Price", "PriceTable", "packaged_map", "shipped_snapshot"]
+__all__ = ["PriceTable", "packaged_map", "shipped_snapshot"]
 
 Rows = Mapping[str, msgspec.Raw]
 
-_FEMTO_PER_MICRO = 10**9
 _DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
 # Vendors whose model names nobody else serves; an open-weight name says nothing about its host.
 _SOLE_VENDORS = ("gemini", "xai")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What one model charges, in whole femto-dollars (1e-15 dollars) per token.
-
-    Integers keep sums exact: $0.15 per million tokens is 150,000,000 here.
-    """
-
-    input: int
-    output: int
-    cache_read: int
-    cache_creation: int
-
-    def cost_micros(self, usage: Usage) -> int:
-        """Micro-dollars of one call, a half rounded up."""
-        cached = usage.cache_read_tokens + usage.cache_creation_tokens
-        femto = (
-            max(0, usage.input_tokens - cached) * self.input
-            + usage.cache_read_tokens * self.cache_read
-            + usage.cache_creation_tokens * self.cache_creation
-            + usage.output_tokens * self.output
-        )
-        return (femto + _FEMTO_PER_MICRO // 2) // _FEMTO_PER_MICRO
 
 
 class PriceTable:
@@ -83,10 +58,9 @@ class PriceTable:
 
         Args:
             overrides: Model name to prices in dollars per token: ``input_cost_per_token`` and
-                ``output_cost_per_token``, and if they differ from the input price
-                ``cache_read_input_token_cost`` and ``cache_creation_input_token_cost``. An
-                override replaces the whole price of its model, with any provider or date around
-                the name.
+                ``output_cost_per_token``, and whatever else `price_rates` reads, such as
+                ``cache_read_input_token_cost``. An override replaces the whole price of its
+                model, with any provider or date around the name.
             read: Gives other rows, in the form of LiteLLM's map.
 
         Raises:
@@ -111,10 +85,13 @@ class PriceTable:
                 return price
         return None
 
-    def cost_micros(self, model: str, usage: Usage) -> int | None:
-        """Micro-dollars of one call, ``None`` where the model has no known price."""
+    def cost_micros(self, model: str, usage: Usage, tier: str | None = None) -> int | None:
+        """Micro-dollars of one call, ``None`` where the model has no known price.
+
+        ``tier`` is the provider's tier of service, such as ``flex``, or ``batches``.
+        """
         price = self.find(model)
-        return None if price is None else price.cost_micros(usage)
+        return None if price is None else price.cost_micros(usage, tier or "")
 
     def _loaded(self) -> Rows:
         with self._lock:
@@ -145,34 +122,11 @@ class _Snapshot(msgspec.Struct):
     models: dict[str, msgspec.Raw]
 
 
-# No model charges a cent per token: a larger figure is dollars per million tokens by mistake.
-Dollars = Annotated[float, msgspec.Meta(ge=0, le=0.01)]
+_INCLUSIVE = frozenset({"xai"})
+"""Providers whose longer prompts begin with the length that is named."""
 
-
-class _Figures(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    input_cost_per_token: Dollars
-    output_cost_per_token: Dollars
-    cache_read_input_token_cost: Dollars | None = None
-    cache_creation_input_token_cost: Dollars | None = None
-
-    def price(self) -> Price:
-        uncached = self.input_cost_per_token
-        read, creation = self.cache_read_input_token_cost, self.cache_creation_input_token_cost
-        return Price(
-            input=_femto(uncached),
-            output=_femto(self.output_cost_per_token),
-            cache_read=_femto(uncached if read is None else read),
-            cache_creation=_femto(uncached if creation is None else creation),
-        )
-
-
-class _Row(_Figures, forbid_unknown_fields=False, kw_only=True):
-    litellm_provider: str = ""
-
-
-def _femto(dollars: float) -> int:
-    """Whole femto-dollars; rounding drops the noise of the binary float."""
-    return round(dollars * 10**15)
+_CACHE_READ = {"fireworks_ai": 0.5}
+"""What share of its price a cached token costs where the map does not say, as LiteLLM knows it."""
 
 
 def _spellings(model: str) -> Iterator[tuple[str, str]]:
@@ -189,19 +143,25 @@ def _spellings(model: str) -> Iterator[tuple[str, str]]:
 
 def _listed(raw: msgspec.Raw, provider: str) -> Price | None:
     try:
-        row = msgspec.json.decode(raw, type=_Row)
-    except msgspec.DecodeError:
+        row = msgspec.json.decode(raw, type=dict[str, Any])
+        of = str(row.get("litellm_provider") or "")
+        # The map writes 0 both for "free" and for "not known"; only an override can mean free.
+        if row.get("input_cost_per_token") == 0 or not of.startswith(provider):
+            return None
+        if of in _CACHE_READ and row.get("cache_read_input_token_cost") is None:
+            row["cache_read_input_token_cost"] = row["input_cost_per_token"] * _CACHE_READ[of]
+        return read_price(row, inclusive=of in _INCLUSIVE)
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
         return None
-    # The map writes 0 both for "free" and for "not known"; only an override can mean free.
-    if row.input_cost_per_token == 0 or not row.litellm_provider.startswith(provider):
-        return None
-    return row.price()
 
 
 def _override(model: str, given: Mapping[str, float]) -> Price:
     try:
-        return msgspec.convert(given, _Figures).price()
-    except msgspec.ValidationError as error:
+        unknown = [name for name in given if not is_figure(name)]
+        if unknown:
+            raise ValueError(f"{unknown[0]} is not a figure that is read")
+        return read_price(given)
+    except (TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
             f"prices[{model!r}]: expected dollars per token ({error})"
         ) from error

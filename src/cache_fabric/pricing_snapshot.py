@@ -10,21 +10,15 @@ import json
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 import msgspec
 
 from cache_fabric.errors import MissingExtraError
+from cache_fabric.price_rates import is_figure
 from cache_fabric.pricing import packaged_map, shipped_snapshot
 
 __all__ = ["snapshot"]
-
-_KEPT = (
-    "litellm_provider",
-    "input_cost_per_token",
-    "output_cost_per_token",
-    "cache_read_input_token_cost",
-    "cache_creation_input_token_cost",
-)
 
 
 def snapshot() -> str:
@@ -47,9 +41,13 @@ def snapshot() -> str:
     return "\n".join(["{", *lines, '  "models": {', ",\n".join(models), "  }", "}"]) + "\n"
 
 
-def _trimmed(raw: msgspec.Raw) -> dict[str, str | float]:
+def _trimmed(raw: msgspec.Raw) -> dict[str, Any]:
     row = msgspec.json.decode(raw)
-    return {key: row[key] for key in _KEPT if row.get(key) is not None}
+    return {
+        name: value
+        for name, value in row.items()
+        if value is not None and (name in ("litellm_provider", "tiered_pricing") or is_figure(name))
+    }
 
 
 if __name__ == "__main__":

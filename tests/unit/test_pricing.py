@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_fabric.errors import ConfigurationError
-from cache_fabric.pricing import Price, PriceTable
+from cache_fabric.price_rates import Price, Rates
+from cache_fabric.pricing import PriceTable
 from cache_fabric.types import Usage
 
 Row = Mapping[str, object]
@@ -69,7 +70,9 @@ def test_reading_and_writing_a_prompt_cache_have_their_prices() -> None:
 
 def test_without_a_cache_price_cached_tokens_cost_the_input_price() -> None:
     price = table({"m": {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}}).find("m")
-    assert price == Price(input=10**9, output=2 * 10**9, cache_read=10**9, cache_creation=10**9)
+    all_alike = {"input": 10**9, "cache_read": 10**9, "cache_creation": 10**9}
+    rates = Rates(output=2 * 10**9, reasoning=2 * 10**9, **all_alike)
+    assert price == Price({"": ((0, rates),)})
 
 
 def test_more_cached_than_input_tokens_is_not_a_refund() -> None:
@@ -93,18 +96,20 @@ USAGES = st.builds(
     cache_creation_tokens=TOKENS,
 )
 FEMTO = st.integers(0, 10**13)
-ANY_PRICE = st.builds(Price, input=FEMTO, output=FEMTO, cache_read=FEMTO, cache_creation=FEMTO)
+ANY_RATES = st.builds(
+    Rates, input=FEMTO, output=FEMTO, cache_read=FEMTO, cache_creation=FEMTO, reasoning=FEMTO
+)
 
 
-@given(ANY_PRICE, USAGES)
-def test_no_call_costs_less_than_nothing(price: Price, usage: Usage) -> None:
+@given(ANY_RATES, USAGES)
+def test_no_call_costs_less_than_nothing(price: Rates, usage: Usage) -> None:
     cost = price.cost_micros(usage)
     assert isinstance(cost, int)
     assert cost >= 0
 
 
-@given(ANY_PRICE, USAGES, TOKENS, TOKENS)
-def test_more_tokens_never_cost_less(price: Price, usage: Usage, more: int, longer: int) -> None:
+@given(ANY_RATES, USAGES, TOKENS, TOKENS)
+def test_more_tokens_never_cost_less(price: Rates, usage: Usage, more: int, longer: int) -> None:
     larger = Usage(
         input_tokens=usage.input_tokens + more,
         output_tokens=usage.output_tokens + longer,
@@ -120,7 +125,7 @@ def test_a_price_survives_the_float_it_is_written_as(micros_per_million: int) ->
     prices = table({}, {"m": {"input_cost_per_token": per_token, "output_cost_per_token": 0.0}})
     price = prices.find("m")
     assert price is not None
-    assert price.input == micros_per_million * 1000
+    assert price.tiers[""][0][1].input == micros_per_million * 1000
 
 
 @pytest.mark.parametrize(
@@ -230,3 +235,47 @@ def test_an_override_that_is_no_price_is_refused_by_name(
     with pytest.raises(ConfigurationError, match=says) as raised:
         PriceTable.load({"my-model": given_prices})
     assert "my-model" in str(raised.value)
+
+
+LONG: Row = {
+    **MINI,
+    "input_cost_per_token_above_200k_tokens": 3e-07,
+    "output_cost_per_token_above_200k_tokens": 9e-07,
+    "input_cost_per_token_flex": 7.5e-08,
+    "output_cost_per_reasoning_token": 1.2e-06,
+}
+
+
+@pytest.mark.parametrize(
+    ("usage", "tier", "micros"),
+    [
+        (Usage(input_tokens=200_000, output_tokens=0), None, 30_000),
+        (Usage(input_tokens=200_001, output_tokens=0), None, 60_000),  # every token, not the last
+        (Usage(input_tokens=300_000, output_tokens=1_000), None, 90_900),
+        (Usage(input_tokens=300_000, output_tokens=0, cache_read_tokens=300_000), None, 22_500),
+        (Usage(input_tokens=1_000, output_tokens=1_000), "flex", 75 + 600),
+        (Usage(input_tokens=1_000, output_tokens=0), "default", 150),
+        (Usage(input_tokens=0, output_tokens=1_000, reasoning_tokens=600), None, 240 + 720),
+    ],
+)
+def test_long_prompts_tiers_and_reasoning_cost_what_they_cost_by_hand(
+    usage: Usage, tier: str | None, micros: int
+) -> None:
+    assert table({"m": LONG}).cost_micros("m", usage, tier) == micros
+
+
+def test_a_table_of_ranges_prices_the_whole_call_by_its_prompt() -> None:
+    ranges = [
+        {"range": [0, 1_000], "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06},
+        {"range": [1_000, 9_000], "input_cost_per_token": 3e-06},
+    ]
+    row = {"output_cost_per_token": 5e-06, "tiered_pricing": ranges}
+    prices = table({"m": row})
+    short = Usage(input_tokens=1_000, output_tokens=10)
+    assert prices.cost_micros("m", short) == 1_020
+    assert prices.cost_micros("m", Usage(input_tokens=1_001, output_tokens=10)) == 3_053
+
+
+def test_a_provider_whose_lengths_begin_where_they_say_is_read_so() -> None:
+    prices = table({"m": {**LONG, "litellm_provider": "xai"}})
+    assert prices.cost_micros("m", Usage(input_tokens=200_000, output_tokens=0)) == 60_000
