@@ -73,9 +73,9 @@ class Price:
 
     tiers: Mapping[str, tuple[tuple[int, Rates], ...]]
 
-    def cost_micros(self, usage: Usage, tier: str = "") -> int:
+    def cost_micros(self, usage: Usage) -> int:
         """Micro-dollars of one call; a tier without prices of its own costs what any call does."""
-        steps = self.tiers.get(tier) or self.tiers[""]
+        steps = self.tiers.get(usage.tier or "") or self.tiers[""]
         fitting = [rates for above, rates in steps if usage.input_tokens > above]
         return (fitting[-1] if fitting else steps[0][1]).cost_micros(usage)
 

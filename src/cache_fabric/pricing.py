@@ -85,13 +85,10 @@ class PriceTable:
                 return price
         return None
 
-    def cost_micros(self, model: str, usage: Usage, tier: str | None = None) -> int | None:
-        """Micro-dollars of one call, ``None`` where the model has no known price.
-
-        ``tier`` is the provider's tier of service, such as ``flex``, or ``batches``.
-        """
+    def cost_micros(self, model: str, usage: Usage) -> int | None:
+        """Micro-dollars of one call, ``None`` where the model has no known price."""
         price = self.find(model)
-        return None if price is None else price.cost_micros(usage, tier or "")
+        return None if price is None else price.cost_micros(usage)
 
     def _loaded(self) -> Rows:
         with self._lock:

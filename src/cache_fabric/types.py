@@ -102,13 +102,22 @@ class KeySet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one model call; ``input_tokens`` includes the cached ones."""
+    """Tokens of one model call.
+
+    Attributes:
+        input_tokens: With those read from the provider's cache and written to it.
+        output_tokens: With those of reasoning.
+        tier: Of service: ``default``, ``flex``, ``priority`` or ``batches``; ``None`` where nobody
+            says.
+        estimated: True where nobody counted.
+    """
 
     input_tokens: int
     output_tokens: int
     cache_read_tokens: int = 0
     cache_creation_tokens: int = 0
     reasoning_tokens: int = 0
+    tier: str | None = None
     estimated: bool = False
 
     @property

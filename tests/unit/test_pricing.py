@@ -247,21 +247,21 @@ LONG: Row = {
 
 
 @pytest.mark.parametrize(
-    ("usage", "tier", "micros"),
+    ("usage", "micros"),
     [
-        (Usage(input_tokens=200_000, output_tokens=0), None, 30_000),
-        (Usage(input_tokens=200_001, output_tokens=0), None, 60_000),  # every token, not the last
-        (Usage(input_tokens=300_000, output_tokens=1_000), None, 90_900),
-        (Usage(input_tokens=300_000, output_tokens=0, cache_read_tokens=300_000), None, 22_500),
-        (Usage(input_tokens=1_000, output_tokens=1_000), "flex", 75 + 600),
-        (Usage(input_tokens=1_000, output_tokens=0), "default", 150),
-        (Usage(input_tokens=0, output_tokens=1_000, reasoning_tokens=600), None, 240 + 720),
+        (Usage(input_tokens=200_000, output_tokens=0), 30_000),
+        (Usage(input_tokens=200_001, output_tokens=0), 60_000),  # every token, not the last
+        (Usage(input_tokens=300_000, output_tokens=1_000), 90_900),
+        (Usage(input_tokens=300_000, output_tokens=0, cache_read_tokens=300_000), 22_500),
+        (Usage(input_tokens=1_000, output_tokens=1_000, tier="flex"), 75 + 600),
+        (Usage(input_tokens=1_000, output_tokens=0, tier="priority"), 150),
+        (Usage(input_tokens=0, output_tokens=1_000, reasoning_tokens=600), 240 + 720),
     ],
 )
 def test_long_prompts_tiers_and_reasoning_cost_what_they_cost_by_hand(
-    usage: Usage, tier: str | None, micros: int
+    usage: Usage, micros: int
 ) -> None:
-    assert table({"m": LONG}).cost_micros("m", usage, tier) == micros
+    assert table({"m": LONG}).cost_micros("m", usage) == micros
 
 
 def test_a_table_of_ranges_prices_the_whole_call_by_its_prompt() -> None:

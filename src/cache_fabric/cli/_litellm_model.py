@@ -11,6 +11,7 @@ from typing import Any
 from cache_fabric.errors import MissingExtraError, ValidationError
 from cache_fabric.replay import Model
 from cache_fabric.types import Answer, CacheRequest, Usage
+from cache_fabric.usage_forms import read_usage
 
 __all__ = ["litellm_model"]
 
@@ -40,7 +41,9 @@ def litellm_model(name: str) -> Model:
             caching=False,
             drop_params=True,
         )
-        return _answer(response), _usage(response)
+        usage = getattr(response, "usage", None)
+        tier = getattr(response, "service_tier", None)
+        return _answer(response), read_usage(usage, tier)
 
     return call
 
@@ -75,10 +78,3 @@ def _answer(response: Any) -> Answer:
         finish_reasons=(choice.finish_reason,),
         tool_calls=tuple(calls),
     )
-
-
-def _usage(response: Any) -> Usage | None:
-    usage = getattr(response, "usage", None)
-    if usage is None:
-        return None
-    return Usage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)

@@ -10,6 +10,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from cache_fabric.content_blocks import hosted_tools
 from cache_fabric.types import Usage
+from cache_fabric.usage_forms import read_usage
 
 __all__ = ["finish_reason", "flaw", "tool_names", "usage_of"]
 
@@ -61,7 +62,11 @@ def usage_of(generations: Sequence[Generation]) -> Usage | None:
     """Return the tokens of the call; providers report one sum with every alternative."""
     for generation in generations[:1]:
         if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
-            return _usage(generation.message.usage_metadata)
+            message, told = generation.message, generation.message.response_metadata
+            # A hit of another cache may have left nothing but ``{"total_cost": 0}``: it says that
+            # this call took no tokens, whatever the answer's first call has left beside it.
+            said = message.usage_metadata or told.get("token_usage") or told.get("usage")
+            return read_usage(said, told.get("service_tier"))
     return None
 
 
@@ -77,19 +82,3 @@ def _status(place: Mapping[str, Any]) -> str | None:
     details = place.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, Mapping) else None
     return str(reason or place["status"])
-
-
-def _usage(metadata: Mapping[str, Any] | None) -> Usage | None:
-    metadata = metadata or {}
-    given, made = metadata.get("input_tokens"), metadata.get("output_tokens")
-    if not isinstance(given, int) or not isinstance(made, int):
-        return None  # a hit of another cache may have left nothing but ``{"total_cost": 0}``
-    read = metadata.get("input_token_details") or {}
-    written = metadata.get("output_token_details") or {}
-    return Usage(
-        input_tokens=given,
-        output_tokens=made,
-        cache_read_tokens=read.get("cache_read") or 0,
-        cache_creation_tokens=read.get("cache_creation") or 0,
-        reasoning_tokens=written.get("reasoning") or 0,
-    )

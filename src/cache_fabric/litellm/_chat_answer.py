@@ -14,6 +14,7 @@ from typing import Any
 from cache_fabric.errors import CodecError, NotCacheable
 from cache_fabric.litellm._messages import read_calls
 from cache_fabric.types import Answer, CacheEntry, Usage
+from cache_fabric.usage_forms import read_usage
 
 __all__ = ["read_chat", "to_chat_answer", "usage_of"]
 
@@ -68,31 +69,15 @@ def read_chat(payload: Any, entry: CacheEntry) -> dict[str, Any]:
             "choices": [_choice(index, *message) for index, message in enumerate(messages)],
             **{name: metadata[name] for name in _METADATA if metadata.get(name) is not None},
         }
-        usage = first["usage"]
+        usage = read_usage(first["usage"])
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise CodecError("the payload does not hold chat completions") from error
     return body if usage is None else {**body, "usage": _openai_usage(usage)}
 
 
 def usage_of(body: Mapping[str, Any]) -> Usage | None:
-    """Return the tokens of a call, of either API's spelling; ``None`` where they are not known."""
-    given = body.get("usage")
-    usage: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
-    tokens_in = usage.get("prompt_tokens", usage.get("input_tokens"))
-    tokens_out = usage.get("completion_tokens", usage.get("output_tokens"))
-    if not isinstance(tokens_in, int) or not isinstance(tokens_out, int):
-        return None
-    if not tokens_in and not tokens_out:
-        return None  # what LiteLLM makes up for a stream that did not say
-    read = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
-    written = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or {}
-    return Usage(
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        cache_read_tokens=read.get("cached_tokens") or usage.get("cache_read_input_tokens") or 0,
-        cache_creation_tokens=usage.get("cache_creation_input_tokens") or 0,
-        reasoning_tokens=written.get("reasoning_tokens") or 0,
-    )
+    """Return the tokens of a call, ``None`` where they are not known."""
+    return read_usage(body.get("usage"), body.get("service_tier"))
 
 
 def _written(
@@ -165,15 +150,13 @@ def _langchain_usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _openai_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
-    read = usage.get("input_token_details") or {}
-    written = usage.get("output_token_details") or {}
+def _openai_usage(usage: Usage) -> dict[str, Any]:
     return {
-        "prompt_tokens": usage["input_tokens"],
-        "completion_tokens": usage["output_tokens"],
-        "total_tokens": usage["input_tokens"] + usage["output_tokens"],
-        "prompt_tokens_details": {"cached_tokens": read.get("cache_read") or 0},
-        "completion_tokens_details": {"reasoning_tokens": written.get("reasoning") or 0},
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
 
 
