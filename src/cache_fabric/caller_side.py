@@ -30,11 +30,13 @@ from cache_fabric.instrumentation.events import (
 )
 from cache_fabric.keys import derive
 from cache_fabric.live_contexts import LiveContexts
+from cache_fabric.offline_encodings import at_hand
 from cache_fabric.plain_answer import as_answer
 from cache_fabric.policy.admission import may_cache, may_store
 from cache_fabric.pricing import PriceTable
 from cache_fabric.scopes import Owner
 from cache_fabric.single_flight import caller
+from cache_fabric.token_estimates import settled
 from cache_fabric.types import (
     Answer,
     Bypass,
@@ -202,7 +204,8 @@ class CallerSide:
             return None  # the lookup of this request was a bypass and was counted as one
         if latency is None and ticket is not None:
             latency = max(0.0, time.monotonic() - ticket.started - ticket.lookup_seconds)
-        cost = self._prices.cost_micros(request.model, usage) if usage is not None else None
+        usage = settled(usage, request, answer, at_hand)
+        cost = None if usage is None else self._prices.cost_micros(request.model, usage)
         event = StoreEvent(
             outcome="stored",
             model=request.model,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 
 from cache_fabric import CacheFabric, ExactOnly, FabricConfig, create_cache_fabric
-from cache_fabric.instrumentation.events import Event, LookupEvent
+from cache_fabric.instrumentation.events import Event, LookupEvent, StoreEvent
 from cache_fabric.langchain import cached
 from langchain_host.streams import (
     SENTENCE,
@@ -273,3 +274,22 @@ def test_natural_replay_pauses_and_changes_nothing(
     assert all(0 < pause <= 0.05 for pause in pauses)
     list(cached(plain, exact).stream("capital?"))
     assert len(pauses) == 7  # instant is the default
+
+
+def test_a_stream_without_usage_is_priced_by_an_estimate_that_its_hit_saves(
+    make_streaming: MakeStreaming, exact: CacheFabric, events: list[Event]
+) -> None:
+    def silent(messages: list[BaseMessage]) -> AIMessage:
+        return sentence(messages).model_copy(update={"usage_metadata": None})
+
+    chat = cached(make_streaming(reply=silent), exact)
+    live, kept = list(chat.stream("capital?")), list(chat.stream("capital?"))
+    (stored,) = [event for event in events if isinstance(event, StoreEvent)]
+    hit = [event for event in events if isinstance(event, LookupEvent)][-1]
+    assert stored.usage is not None
+    assert stored.usage.estimated
+    assert hit.usage == stored.usage
+    # What nobody said is told to nobody.
+    assert merged(live).usage_metadata is None
+    said: Mapping[str, Any] = merged(kept).usage_metadata or {}
+    assert not said.get("total_tokens")

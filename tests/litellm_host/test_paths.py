@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cache_fabric import CacheFabric
-from cache_fabric.instrumentation.events import Event
+from cache_fabric.instrumentation.events import Event, StoreEvent
 from fake_openai import Upstream
 from litellm_host.asking import (
     aeventually,
@@ -271,3 +271,22 @@ async def test_tool_calls_come_back_with_fresh_ids(
     assert seen[0][1:] == seen[1][1:] == ("get_weather", '{"city": "Oslo"}')
     assert seen[0][0] != seen[1][0]
     assert once(upstream)
+
+
+@pytest.mark.parametrize("options", [{}, {"stream_options": {"include_usage": True}}], ids=ascii)
+def test_usage_that_litellm_makes_up_for_a_stream_counts_as_an_estimate(
+    enabled: CacheFabric,
+    events: list[Event],
+    upstream: Upstream,
+    call: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+) -> None:
+    monkeypatch.setattr("fake_openai._chat._usage", lambda _: None)
+    list(litellm.completion(messages=asked("one two"), stream=True, **options, **call))
+    eventually(lambda: stores(events))
+    (stored,) = [event for event in events if isinstance(event, StoreEvent)]
+    assert stored.usage is not None
+    assert stored.usage.estimated
+    assert stored.cost_micros is not None
+    assert stored.cost_micros > 0

@@ -9,7 +9,7 @@ import pytest
 
 from cache_fabric import CacheFabric, ExactOnly, FabricConfig, create_cache_fabric
 from cache_fabric.errors import ValidationError
-from cache_fabric.instrumentation.events import Event
+from cache_fabric.instrumentation.events import Event, StoreEvent
 from cache_fabric.litellm import acompletion, completion, enable
 from fake_openai import Upstream
 from litellm_host.asking import asked, litellm, lookups, stores
@@ -174,3 +174,24 @@ async def test_an_expired_answer_stands_in_for_a_failure(
         text([chunk async for chunk in response]) if stream else response.choices[0].message.content
     )
     assert said == first.choices[0].message.content
+
+
+@pytest.mark.parametrize("options", [{}, {"stream_options": {"include_usage": True}}], ids=ascii)
+def test_a_stream_without_usage_is_priced_by_an_estimate_that_says_so(
+    exact: CacheFabric,
+    events: list[Event],
+    upstream: Upstream,
+    call: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+) -> None:
+    monkeypatch.setattr("fake_openai._chat._usage", lambda _: None)
+    chunks = list(completion(exact, messages=asked("one two"), stream=True, **options, **call))
+    assert len(chunks) > 1
+    (stored,) = [event for event in events if isinstance(event, StoreEvent)]
+    assert stored.usage is not None
+    assert stored.usage.estimated
+    assert 4 < stored.usage.input_tokens < 20
+    assert stored.usage.output_tokens > 0
+    assert stored.cost_micros is not None
+    assert stored.cost_micros > 0

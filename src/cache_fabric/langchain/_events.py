@@ -170,10 +170,11 @@ def hit_of(
 
     ``told`` is what the cache itself told of it: more than a mark, which is shown to users.
     """
-    total = saved.total_tokens if saved is not None else mark.get("saved_tokens")
     is_same = told is not None and told["entry_id"] == mark.get("entry_id")
+    known = told if told is not None and is_same else {}
+    total = {**mark, **known}.get("saved_tokens") if saved is None else saved.total_tokens
     return {
-        **(told if told is not None and is_same else {}),
+        **known,
         "outcome": "hit",
         "tier": _word(mark.get("tier")),
         "similarity": _number(mark.get("similarity")),

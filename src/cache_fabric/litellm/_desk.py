@@ -81,16 +81,17 @@ class Desk:
             answer = answer_of(call.asked, body)
             if kwargs.get("stream") and call.asked.kind == "chat" and not call.says_its_end:
                 answer = Answer(payload=None, error="a stream that ended without a finish reason")
-            self._fabric.sync.store(call.target, answer, usage=usage_of(body))
+            usage = usage_of(body) if call.says_its_usage else None
+            self._fabric.sync.store(call.target, answer, usage=usage)
             return
         if call is not None:  # what cannot be read frees those who wait for it
             self._give_up(call)
 
-    def ended(self, call_id: str) -> None:
+    def ended(self, call_id: str, says_its_usage: bool) -> None:
         """Note that the model of a stream has said why it stopped."""
         call = self.calls.find(call_id)
         if call is not None:
-            call.says_its_end = True
+            call.says_its_end, call.says_its_usage = True, says_its_usage
 
     def fail(self, call_id: Any) -> None:
         """Give up a call that failed."""

@@ -12,7 +12,7 @@ from litellm.litellm_core_utils.llm_response_utils import convert_dict_to_respon
 from cache_fabric.errors import NotCacheable
 from cache_fabric.litellm._chat_answer import usage_of
 from cache_fabric.litellm._desk import PROVENANCE, answer_of, body_of, plain_body
-from cache_fabric.litellm._stream_ends import says_its_end
+from cache_fabric.litellm._stream_ends import says_its_end, says_its_usage
 from cache_fabric.litellm._streams import AsyncFabricStream, FabricStream
 from cache_fabric.litellm._terms import Asked, Terms
 from cache_fabric.provenance import provenance
@@ -98,7 +98,12 @@ class OneCall(Turn[dict[str, Any]]):
 
     def _stream_ended(self, stream: Any, chunks: list[Any]) -> None:
         messages = self._kwargs.get("messages")
-        self.keep(lambda: self._answer(lambda: _assembled(stream, chunks, messages)))
+
+        def answer() -> tuple[Answer, Usage | None]:
+            said, usage = self._answer(lambda: _assembled(stream, chunks, messages))
+            return said, usage if says_its_usage(stream) else None
+
+        self.keep(answer)
 
     def _answer(self, body: Callable[[], Mapping[str, Any]]) -> tuple[Answer, Usage | None]:
         assert self._asked_for is not None

@@ -32,11 +32,13 @@ class OpenCall:
 
     Attributes:
         says_its_end: Of a stream: True once the model has said why it stopped.
+        says_its_usage: False for a stream whose usage LiteLLM makes up.
     """
 
     asked: Asked
     target: Ticket | CacheRequest
     says_its_end: bool = False
+    says_its_usage: bool = True
 
 
 class OpenCalls:
