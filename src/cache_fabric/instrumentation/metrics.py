@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from typing import Any
 
+from cache_fabric.instrumentation.coverage import count_price, coverage
 from cache_fabric.instrumentation.events import (
     Event,
     ExecutionEvent,
@@ -86,11 +87,16 @@ def _add_lookup(totals: Totals, event: LookupEvent) -> None:
         totals.replayed += 1
         totals.replayed_seconds += event.seconds
         totals.original_seconds += event.original_seconds
+    _add_price(totals, event, event.saved_micros)
     if event.saved_micros is not None:
         totals.priced += 1
         totals.saved_micros += event.saved_micros
     if event.usage is not None:
         totals.saved_tokens += event.usage.total_tokens
+
+
+def _add_price(totals: Totals, event: LookupEvent | StoreEvent, micros: int | None) -> None:
+    count_price(totals.prices, totals.unpriced, event.model, event.usage, micros)
 
 
 def _outcome(event: LookupEvent) -> str:
@@ -141,6 +147,8 @@ def _add_answer(totals: Totals, event: StoreEvent) -> None:
     totals.evicted_bytes += event.size or 0
     if event.outcome in {"dropped", "evicted"}:
         return  # the same answer was counted when it was handed in
+    if event.outcome in {"stored", "refused"}:
+        _add_price(totals, event, event.cost_micros)
     if event.seconds is not None:
         totals.calls += 1
         totals.call_seconds += event.seconds
@@ -201,6 +209,7 @@ def figures(totals: Totals) -> dict[str, Any]:
         "cost_spent": _dollars(totals.spent_micros, totals.paid, totals.calls, served_hits),
         "tokens_saved": totals.saved_tokens - totals.reversed_tokens,
         "tokens_spent": totals.spent_tokens,
+        **coverage(totals.prices, totals.unpriced),
     }
 
 

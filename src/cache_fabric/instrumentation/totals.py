@@ -33,6 +33,8 @@ class Totals:
         sampled, sampled_weight, sampled_squares, sampled_wrong: Those with a ``weight``: how many,
             the sums of it and of its square, and its sum where the answer was wrong.
         paid, spent_micros, spent_tokens: The same of `StoreEvent`.
+        prices, unpriced: Answers by how they are priced, and by models that are not, see
+            `instrumentation.coverage`.
         shadow: `ShadowEvent` without a label by ``outcome``, those that ``agreed``, and ``right``
             and ``wrong`` labels of would-be hits.
         verifier: `VerifierEvent` by ``outcome``.
@@ -72,6 +74,8 @@ class Totals:
     paid: int = 0
     spent_micros: int = 0
     spent_tokens: int = 0
+    prices: Counter[str] = field(default_factory=Counter)
+    unpriced: Counter[str] = field(default_factory=Counter)
     shadow: Counter[str] = field(default_factory=Counter)
     verifier: Counter[str] = field(default_factory=Counter)
     reversed: int = 0
