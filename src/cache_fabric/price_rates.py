@@ -4,7 +4,7 @@ Read from figures that are named as LiteLLM names them, in dollars per token. A 
 length (``input_cost_per_token_above_200k_tokens``: of a prompt that is longer, every token of the
 call costs so much), a tier (``input_cost_per_token_flex``), or both. What a tier or a length does
 not name costs what it costs without; a cached token without a price of its own costs what any
-other costs, and so does a reasoning token.
+other costs, and so does a reasoning token; one cached for an hour what a cached one does.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _NAMES = {
     "output_cost_per_token": "output",
     "cache_read_input_token_cost": "cache_read",
     "cache_creation_input_token_cost": "cache_creation",
+    "cache_creation_input_token_cost_above_1hr": "cache_hour",
     "output_cost_per_reasoning_token": "reasoning",
 }
 _FIGURE = re.compile(
@@ -46,16 +47,19 @@ class Rates:
     output: int
     cache_read: int
     cache_creation: int
+    cache_hour: int
     reasoning: int
 
     def cost_micros(self, usage: Usage) -> int:
         """Micro-dollars of one call, a half rounded up."""
         cached = usage.cache_read_tokens + usage.cache_creation_tokens
+        for_an_hour = min(usage.cache_hour_tokens, usage.cache_creation_tokens)
         reasoned = min(usage.reasoning_tokens, usage.output_tokens)
         femto = (
             max(0, usage.input_tokens - cached) * self.input
             + usage.cache_read_tokens * self.cache_read
-            + usage.cache_creation_tokens * self.cache_creation
+            + (usage.cache_creation_tokens - for_an_hour) * self.cache_creation
+            + for_an_hour * self.cache_hour
             + (usage.output_tokens - reasoned) * self.output
             + reasoned * self.reasoning
         )
@@ -138,16 +142,22 @@ def _steps(given: _Given, tier: str) -> Iterable[tuple[int, Rates]]:
     lengths = sorted({above for named, above in given if named in ("", tier)})
     known: dict[str, int] = {}
     for above in lengths:
-        known |= given.get(("", above), {}) | given.get((tier, above), {})
+        own = given.get((tier, above), {})
+        known |= given.get(("", above), {})
+        if tier and "output" in own:
+            known.pop("reasoning", None)
+        known |= own
         yield above, _rates(known)
 
 
 def _rates(known: Mapping[str, int]) -> Rates:
+    cache_creation = known.get("cache_creation", known["input"])
     return Rates(
         input=known["input"],
         output=known["output"],
         cache_read=known.get("cache_read", known["input"]),
-        cache_creation=known.get("cache_creation", known["input"]),
+        cache_creation=cache_creation,
+        cache_hour=known.get("cache_hour", cache_creation),
         reasoning=known.get("reasoning", known["output"]),
     )
 

@@ -107,6 +107,7 @@ class Usage:
     Attributes:
         input_tokens: With those read from the provider's cache and written to it.
         output_tokens: With those of reasoning.
+        cache_hour_tokens: Of those written to the cache: for an hour, which has a price of its own.
         tier: Of service: ``default``, ``flex``, ``priority`` or ``batches``; ``None`` where nobody
             says.
         estimated: True where nobody counted.
@@ -116,6 +117,7 @@ class Usage:
     output_tokens: int
     cache_read_tokens: int = 0
     cache_creation_tokens: int = 0
+    cache_hour_tokens: int = 0
     reasoning_tokens: int = 0
     tier: str | None = None
     estimated: bool = False

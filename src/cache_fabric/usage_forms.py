@@ -11,7 +11,7 @@ it is a part of is cut to that. Nothing in and nothing out is what is made up wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from cache_fabric.types import Usage
 
@@ -38,7 +38,7 @@ def read_usage(said: object, tier: object = None) -> Usage | None:
     for read in (_openai_chat, _gemini, _by_input_tokens):
         found = read(usage)
         if found is not None:
-            return _whole(*found, tier=tier_of(tier) or _tier_within(usage))
+            return _whole(found, tier_of(tier) or _tier_within(usage))
     return None
 
 
@@ -47,8 +47,13 @@ def tier_of(said: object) -> str | None:
     return _TIERS.get(said) if isinstance(said, str) else None
 
 
-_Parts = tuple[int, int, int, int, int]
-"""Input, output, read from a cache, written to it, reasoning."""
+class _Parts(NamedTuple):
+    given: int
+    made: int
+    read: int = 0
+    written: int = 0
+    for_an_hour: int = 0
+    reasoned: int = 0
 
 
 def _openai_chat(usage: _Said) -> _Parts | None:
@@ -57,15 +62,16 @@ def _openai_chat(usage: _Said) -> _Parts | None:
     if whole is None:
         return None
     given, made = _under(usage, "prompt_tokens_details"), _under(usage, "completion_tokens_details")
-    return (
+    return _Parts(
         *whole,
-        _first((given, "cached_tokens"), (usage, "cache_read_input_tokens")),
-        _first(
+        read=_first((given, "cached_tokens"), (usage, "cache_read_input_tokens")),
+        written=_first(
             (given, "cache_write_tokens"),
             (given, "cache_creation_tokens"),
             (usage, "cache_creation_input_tokens"),
         ),
-        _first((made, "reasoning_tokens")),
+        for_an_hour=_first((_under(given, "cache_creation_token_details"), _HOUR)),
+        reasoned=_first((made, "reasoning_tokens")),
     )
 
 
@@ -82,7 +88,8 @@ def _gemini(usage: _Said) -> _Parts | None:
     # On Vertex some models count their thoughts among the candidates; the total tells.
     are_within = _first((usage, "total_token_count")) == given + whole[1]
     made = whole[1] if are_within else whole[1] + thoughts
-    return given, made, _first((usage, "cached_content_token_count")), 0, thoughts
+    read = _first((usage, "cached_content_token_count"))
+    return _Parts(given, made, read=read, reasoned=thoughts)
 
 
 def _by_input_tokens(usage: _Said) -> _Parts | None:
@@ -91,32 +98,40 @@ def _by_input_tokens(usage: _Said) -> _Parts | None:
     if whole is None:
         return None
     if "input_token_details" in usage or "output_token_details" in usage:
-        return *whole, *_langchain_details(usage)
+        return _langchain(usage, whole)
     given, made = _under(usage, "input_tokens_details"), _under(usage, "output_tokens_details")
     if given or made:
-        return (
+        return _Parts(
             *whole,
-            _first((given, "cached_tokens")),
-            _first((given, "cache_write_tokens")),
-            _first((made, "reasoning_tokens")),
+            read=_first((given, "cached_tokens")),
+            written=_first((given, "cache_write_tokens")),
+            reasoned=_first((made, "reasoning_tokens")),
         )
-    read = _first((usage, "cache_read_input_tokens"))
-    by_age = _sum(_under(usage, "cache_creation"), _BY_AGE)
-    written = _first((usage, "cache_creation_input_tokens")) or by_age
-    return whole[0] + read + written, whole[1], read, written, 0
+    read, by_age = _first((usage, "cache_read_input_tokens")), _under(usage, "cache_creation")
+    written = _first((usage, "cache_creation_input_tokens")) or _sum(by_age, _BY_AGE)
+    return _Parts(
+        whole[0] + read + written,
+        whole[1],
+        read=read,
+        written=written,
+        for_an_hour=_first((by_age, _HOUR)),
+    )
 
 
-_BY_AGE = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+_HOUR = "ephemeral_1h_input_tokens"
+_BY_AGE = ("ephemeral_5m_input_tokens", _HOUR)
 _PREFIXES = ("", "flex_", "priority_")  # LangChain names details by the tier
 
 
-def _langchain_details(usage: _Said) -> tuple[int, int, int]:
+def _langchain(usage: _Said, whole: tuple[int, int]) -> _Parts:
     given, made = _under(usage, "input_token_details"), _under(usage, "output_token_details")
     written = _sum(given, [f"{prefix}cache_creation" for prefix in _PREFIXES])
-    return (
-        _sum(given, [f"{prefix}cache_read" for prefix in _PREFIXES]),
-        written or _sum(given, _BY_AGE),
-        _sum(made, [f"{prefix}reasoning" for prefix in _PREFIXES]),
+    return _Parts(
+        *whole,
+        read=_sum(given, [f"{prefix}cache_read" for prefix in _PREFIXES]),
+        written=written or _sum(given, _BY_AGE),
+        for_an_hour=_first((given, _HOUR)),
+        reasoned=_sum(made, [f"{prefix}reasoning" for prefix in _PREFIXES]),
     )
 
 
@@ -127,18 +142,18 @@ def _tier_within(usage: _Said) -> str | None:
     return tier_of(usage.get("service_tier")) or tier_of(named)
 
 
-def _whole(
-    given: int, made: int, read: int, written: int, reasoned: int, *, tier: str | None
-) -> Usage | None:
-    if not given and not made:
+def _whole(parts: _Parts, tier: str | None) -> Usage | None:
+    if not parts.given and not parts.made:
         return None
-    read = min(read, given)
+    read = min(parts.read, parts.given)
+    written = min(parts.written, parts.given - read)
     return Usage(
-        input_tokens=given,
-        output_tokens=made,
+        input_tokens=parts.given,
+        output_tokens=parts.made,
         cache_read_tokens=read,
-        cache_creation_tokens=min(written, given - read),
-        reasoning_tokens=min(reasoned, made),
+        cache_creation_tokens=written,
+        cache_hour_tokens=min(parts.for_an_hour, written),
+        reasoning_tokens=min(parts.reasoned, parts.made),
         tier=tier,
     )
 

@@ -6,7 +6,11 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from litellm.types.utils import CompletionTokensDetailsWrapper, PromptTokensDetailsWrapper
+from litellm.types.utils import (
+    CacheCreationTokenDetails,
+    CompletionTokensDetailsWrapper,
+    PromptTokensDetailsWrapper,
+)
 from litellm.types.utils import Usage as HostUsage
 
 from cache_fabric.pricing import PriceTable
@@ -26,7 +30,16 @@ SHAPES = {
     ),
     "reasoned": Usage(input_tokens=900, output_tokens=3_000, reasoning_tokens=2_500),
     "at a length": Usage(input_tokens=200_000, output_tokens=5),
-    "long": Usage(input_tokens=300_000, output_tokens=9_000, cache_read_tokens=100_000),
+    "long": Usage(
+        input_tokens=300_000, output_tokens=9_000, cache_read_tokens=100_000, reasoning_tokens=8_000
+    ),
+    "for an hour": Usage(
+        input_tokens=5_000, output_tokens=10, cache_creation_tokens=2_000, cache_hour_tokens=1_500
+    ),
+    **{
+        tier: Usage(input_tokens=900, output_tokens=3_000, reasoning_tokens=2_500, tier=tier)
+        for tier in ("flex", "priority")
+    },
 }
 PRICES = PriceTable.load()
 
@@ -54,6 +67,7 @@ def theirs(model: str, usage: Usage) -> float | None:
         prompt_tokens_details=PromptTokensDetailsWrapper(
             cached_tokens=usage.cache_read_tokens,
             cache_creation_tokens=usage.cache_creation_tokens,
+            cache_creation_token_details=_by_age(usage),
         ),
         completion_tokens_details=reasoned if usage.reasoning_tokens else None,
         cache_read_input_tokens=usage.cache_read_tokens,
@@ -61,10 +75,24 @@ def theirs(model: str, usage: Usage) -> float | None:
     )
     try:
         return float(
-            litellm.completion_cost(litellm.ModelResponse(model=model, usage=given), model=model)
+            litellm.completion_cost(
+                litellm.ModelResponse(model=model, usage=given),
+                model=model,
+                service_tier=usage.tier,
+            )
         )
     except (litellm.BadRequestError, litellm.ModelNotMappedError):
         return None
+
+
+def _by_age(usage: Usage) -> CacheCreationTokenDetails | None:
+    hour = usage.cache_hour_tokens
+    rest = usage.cache_creation_tokens - hour
+    return (
+        CacheCreationTokenDetails(ephemeral_5m_input_tokens=rest, ephemeral_1h_input_tokens=hour)
+        if hour
+        else None
+    )
 
 
 @pytest.mark.timeout(240)

@@ -68,9 +68,19 @@ def test_reading_and_writing_a_prompt_cache_have_their_prices() -> None:
     assert PRICES.cost_micros("claude-sonnet-4-5", usage) == by_hand
 
 
+def test_writing_for_an_hour_has_a_price_of_its_own_where_it_is_named() -> None:
+    usage = Usage(
+        input_tokens=1_000, output_tokens=0, cache_creation_tokens=500, cache_hour_tokens=400
+    )
+    assert PRICES.cost_micros("claude-sonnet-4-5", usage) == 500 * 3 + 500 * 3.75
+    hour = {**CLAUDE, "cache_creation_input_token_cost_above_1hr": 6e-06}
+    assert table({"m": hour}).cost_micros("m", usage) == 500 * 3 + 100 * 3.75 + 400 * 6
+
+
 def test_without_a_cache_price_cached_tokens_cost_the_input_price() -> None:
     price = table({"m": {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}}).find("m")
-    all_alike = {"input": 10**9, "cache_read": 10**9, "cache_creation": 10**9}
+    names = ("input", "cache_read", "cache_creation", "cache_hour")
+    all_alike = dict.fromkeys(names, 10**9)
     rates = Rates(output=2 * 10**9, reasoning=2 * 10**9, **all_alike)
     assert price == Price({"": ((0, rates),)})
 
@@ -97,7 +107,13 @@ USAGES = st.builds(
 )
 FEMTO = st.integers(0, 10**13)
 ANY_RATES = st.builds(
-    Rates, input=FEMTO, output=FEMTO, cache_read=FEMTO, cache_creation=FEMTO, reasoning=FEMTO
+    Rates,
+    input=FEMTO,
+    output=FEMTO,
+    cache_read=FEMTO,
+    cache_creation=FEMTO,
+    cache_hour=FEMTO,
+    reasoning=FEMTO,
 )
 
 
@@ -243,6 +259,7 @@ LONG: Row = {
     "output_cost_per_token_above_200k_tokens": 9e-07,
     "input_cost_per_token_flex": 7.5e-08,
     "output_cost_per_reasoning_token": 1.2e-06,
+    "output_cost_per_token_priority": 9e-07,
 }
 
 
@@ -255,6 +272,7 @@ LONG: Row = {
         (Usage(input_tokens=300_000, output_tokens=0, cache_read_tokens=300_000), 22_500),
         (Usage(input_tokens=1_000, output_tokens=1_000, tier="flex"), 75 + 600),
         (Usage(input_tokens=1_000, output_tokens=0, tier="priority"), 150),
+        (Usage(input_tokens=0, output_tokens=1_000, reasoning_tokens=600, tier="priority"), 900),
         (Usage(input_tokens=0, output_tokens=1_000, reasoning_tokens=600), 240 + 720),
     ],
 )

@@ -50,6 +50,7 @@ GOLDEN: Mapping[str, tuple[Mapping[str, Any], Usage]] = {
             output_tokens=7,
             cache_read_tokens=1_000,
             cache_creation_tokens=1_000,
+            cache_hour_tokens=400,
         ),
     ),
     "langchain of OpenAI's flex tier": (
@@ -115,6 +116,7 @@ GOLDEN: Mapping[str, tuple[Mapping[str, Any], Usage]] = {
             output_tokens=393,
             cache_read_tokens=1_800,
             cache_creation_tokens=188,
+            cache_hour_tokens=100,
             tier="priority",
         ),
     ),
@@ -161,7 +163,11 @@ GOLDEN: Mapping[str, tuple[Mapping[str, Any], Usage]] = {
             "prompt_tokens": 2_009,
             "completion_tokens": 393,
             "total_tokens": 2_402,
-            "prompt_tokens_details": {"cached_tokens": 1_800, "cache_creation_tokens": None},
+            "prompt_tokens_details": {
+                "cached_tokens": 1_800,
+                "cache_creation_tokens": None,
+                "cache_creation_token_details": {"ephemeral_1h_input_tokens": 88},
+            },
             "cache_creation_input_tokens": 188,
             "cache_read_input_tokens": 1_800,
         },
@@ -170,6 +176,7 @@ GOLDEN: Mapping[str, tuple[Mapping[str, Any], Usage]] = {
             output_tokens=393,
             cache_read_tokens=1_800,
             cache_creation_tokens=188,
+            cache_hour_tokens=88,
         ),
     ),
 }
@@ -297,7 +304,8 @@ def test_whatever_is_said_no_part_is_larger_than_its_whole(said: object, tier: o
     uncached = usage.input_tokens - usage.cache_read_tokens - usage.cache_creation_tokens
     assert uncached >= 0
     assert 0 <= usage.reasoning_tokens <= usage.output_tokens
-    assert min(usage.cache_read_tokens, usage.cache_creation_tokens) >= 0
+    assert usage.cache_read_tokens >= 0
+    assert 0 <= usage.cache_hour_tokens <= usage.cache_creation_tokens
     assert usage.total_tokens > 0
     assert not usage.estimated
 
