@@ -1,7 +1,9 @@
 """Renews the shipped prices from an installed litellm, model by model.
 
-From the package's folder: ``python -m cache_fabric.pricing_snapshot > new.json && mv new.json
-prices.json``. The models stay those of the snapshot; one that litellm no longer lists is dropped.
+From the folder of the repository (in the package's, Python takes its ``types`` for the standard
+library's): ``python -m cache_fabric.pricing_snapshot > new.json && mv new.json
+src/cache_fabric/prices.json``. The models stay those of the snapshot; one that litellm no longer
+lists is dropped.
 """
 
 from __future__ import annotations
