@@ -195,13 +195,16 @@ def test_a_hit_without_usage_saved_what_its_call_is_estimated_to_have_taken(
     make_chat: MakeChat, tracked: Tracked
 ) -> None:
     chat = make_chat(reply=lambda _: AIMessage("Paris."))
+    states = []
     for _ in range(2):
         config, run_id = tracked.config()
         chat.invoke("capital?", config)
-    state = tracked.state(run_id)
-    assert state["hits"] == 1
-    assert 5 < state["saved_tokens"] < 30
-    assert state["saved_cost"] > 0
+        states.append(tracked.state(run_id))
+    miss, hit = states
+    assert (miss["misses"], hit["hits"]) == (1, 1)
+    assert miss["tokens"]["estimated"]
+    assert 5 < miss["tokens"]["total"] == hit["saved_tokens"] < 30
+    assert miss["cost"] == hit["saved_cost"] > 0
 
 
 MIDDLEWARE_HIT = {

@@ -68,13 +68,15 @@ def test_a_stream(
     assert hit.state["hits"] == 1
 
 
-def test_a_stream_that_did_not_say_what_it_took_costs_nobody_knows_what(
+def test_a_stream_that_did_not_say_what_it_took_is_estimated(
     enabled: CacheFabric, upstream: Upstream, call: dict[str, Any]
 ) -> None:
-    list(litellm.completion(messages=asked("one two"), stream=True, **call))
-    (miss,) = kept(enabled, 1)
-    assert miss.state["cost"] is None
-    assert miss.state["tokens"] is None
+    for _ in range(2):
+        list(litellm.completion(messages=asked("one two"), stream=True, **call))
+    miss, hit = kept(enabled, 2)
+    assert miss.state["tokens"]["estimated"]
+    assert miss.state["tokens"]["total"] == hit.state["saved_tokens"] > 5
+    assert miss.state["cost"] == hit.state["saved_cost"] > 0
 
 
 def test_a_failure(enabled: CacheFabric, upstream: Upstream, call: dict[str, Any]) -> None:

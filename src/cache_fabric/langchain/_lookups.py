@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cache_fabric.provenance import provenance
-from cache_fabric.types import Bypass, Hit, LookupResult
+from cache_fabric.types import Bypass, CacheRequest, Hit, LookupResult, Miss
 
 __all__ = ["Asking", "asking", "foretold", "tell"]
 
@@ -25,11 +25,13 @@ class Asking:
     Attributes:
         told: What came of it, as an execution holds it; ``None`` while no cache was asked.
         hit: The same of a hit, should its answer be the one that the run ends with.
+        request: What was asked for, of a miss.
         tenant, user: Whose call it was.
     """
 
     told: dict[str, Any] | None = None
     hit: dict[str, Any] | None = None
+    request: CacheRequest | None = field(default=None, repr=False)
     tenant: str | None = None
     user: str | None = None
 
@@ -71,6 +73,7 @@ def tell(result: LookupResult) -> None:
         one.hit = provenance(result)
     else:
         one.told = provenance(result)
+    one.request = result.ticket.request if isinstance(result, Miss) else None
     if not isinstance(result, Bypass):
         asked = result.entry if isinstance(result, Hit) else result.ticket.request
         one.tenant, one.user = asked.tenant, asked.user

@@ -235,6 +235,7 @@ _TOKENS: Mapping[str, Callable[[Usage], int]] = {
     "cache_read": lambda usage: usage.cache_read_tokens,
     "cache_creation": lambda usage: usage.cache_creation_tokens,
     "reasoning": lambda usage: usage.reasoning_tokens,
+    "estimated": lambda usage: usage.estimated,
 }
 
 
@@ -256,6 +257,7 @@ def _together(one: Usage | None, other: Usage | None) -> Usage | None:
         cache_read_tokens=one.cache_read_tokens + other.cache_read_tokens,
         cache_creation_tokens=one.cache_creation_tokens + other.cache_creation_tokens,
         reasoning_tokens=one.reasoning_tokens + other.reasoning_tokens,
+        estimated=one.estimated or other.estimated,
     )
 
 

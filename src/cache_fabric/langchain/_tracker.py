@@ -11,12 +11,15 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain import _events as events
+from cache_fabric.langchain._answer import to_answer
 from cache_fabric.langchain._lookups import Asking, asking
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._plain import Detail, plain
 from cache_fabric.langchain._run_names import TENANT, USER
 from cache_fabric.langchain._runs import Run, Runs
 from cache_fabric.langchain._trace import Kind, Status, Step, Trace
+from cache_fabric.offline_encodings import at_hand
+from cache_fabric.token_estimates import settled
 from cache_fabric.types import Usage
 
 __all__ = ["Tracker"]
@@ -126,16 +129,20 @@ class Tracker:
         step = run.step
         if step is None:
             return
-        if step.asking is not None:
-            step.cache = step.asking.told
-            run.trace.belongs_to(step.asking.tenant, step.asking.user)
+        asked, step.asking = step.asking, None
+        if asked is not None:
+            step.cache = asked.told
+            run.trace.belongs_to(asked.tenant, asked.user)
         if not generations:
             return
         step.answered = True
         usage, mark = usage_of(generations), events.mark_of(generations)
         if mark is not None:
-            step.cache = events.hit_of(mark, usage, step.asking.hit if step.asking else None)
+            step.cache = events.hit_of(mark, usage, asked.hit if asked else None)
             return
+        if usage is None and asked is not None and asked.request is not None:
+            answer = to_answer(generations, asked.request.kind)
+            usage = settled(None, asked.request, answer, at_hand)
         reported = list(events.models_reported(response, generations))
         step.model = step.model or next(iter(reported), None)
         step.usage, step.cost = usage, self._cost(usage, step.model, *reported)

@@ -1,6 +1,6 @@
 """One call of LiteLLM as the state of an execution, with the names that LangChain's host uses.
 
-Of the call's arguments only the messages are read, of an error only its class and its status: the
+Of the call's arguments only the messages are kept, of an error only its class and its status: the
 rest may hold secrets.
 """
 
@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from cache_fabric.litellm._chat_answer import usage_of
+from cache_fabric.litellm._chat_answer import to_chat_answer, usage_of
 from cache_fabric.litellm._tenants import metadata_of
+from cache_fabric.offline_encodings import at_hand
 from cache_fabric.pricing import PriceTable
-from cache_fabric.types import Usage
+from cache_fabric.token_estimates import settled
+from cache_fabric.types import Answer, CacheRequest, Usage
 
 __all__ = ["execution_state", "execution_tags"]
 
@@ -43,8 +45,8 @@ def execution_state(
     is_hit = said.get("outcome") == "hit" or bool(kwargs.get("cache_hit"))
     failed = response is None
     body = {} if failed else _dumped(response)
-    usage = usage_of(body)
     model = str(kwargs.get("model"))
+    usage = _usage(kwargs, model, body)
     started, ended = times
     metadata = metadata_of(kwargs.get("litellm_params") or {})
     nothing = Usage(input_tokens=0, output_tokens=0)
@@ -65,7 +67,7 @@ def execution_state(
         "cost": cost,
         "hits": int(is_hit),
         "misses": int(said.get("outcome") == "miss"),
-        "saved_tokens": usage.total_tokens if is_hit and usage is not None else 0,
+        "saved_tokens": _saved_tokens(said, usage) if is_hit else 0,
         "saved_cost": said.get("saved_cost") if is_hit else 0.0,
         "cache": dict(said) or None,
         "contexts": _contexts(metadata.get("cache_fabric_contexts")),
@@ -95,6 +97,25 @@ def _output(body: Mapping[str, Any]) -> Any:
     return body.get("output")
 
 
+def _usage(kwargs: Mapping[str, Any], model: str, body: Mapping[str, Any]) -> Usage | None:
+    """Return the tokens of a call; those of a chat that nobody counted are estimated."""
+    params = kwargs.get("optional_params") or {}
+    request = CacheRequest(
+        model=model,
+        messages=kwargs.get("messages") or (),
+        tools=params.get("tools") or (),
+        params=params,
+    )
+    usage = usage_of(body)
+    is_read = usage is None and body.get("choices")
+    answer = to_chat_answer(body, "", parses=False) if is_read else Answer(payload=None)
+    return settled(usage, request, answer, at_hand)
+
+
+def _saved_tokens(said: Mapping[str, Any], usage: Usage | None) -> int:
+    return said.get("saved_tokens") or (0 if usage is None else usage.total_tokens)
+
+
 def _cost(
     prices: PriceTable, model: str, body: Mapping[str, Any], usage: Usage | None
 ) -> float | None:
@@ -117,6 +138,7 @@ def _tokens(usage: Usage | None) -> dict[str, int] | None:
         "cache_read": usage.cache_read_tokens,
         "cache_creation": usage.cache_creation_tokens,
         "reasoning": usage.reasoning_tokens,
+        "estimated": usage.estimated,
     }
 
 
