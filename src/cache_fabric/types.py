@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.options import NO_OPTIONS, CacheOptions
+from cache_fabric.usage import Usage
 
 __all__ = [
     "Answer",
@@ -98,33 +99,6 @@ class KeySet:
     question: str | None
     contexts: tuple[tuple[str, int], ...] = ()
     family: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Tokens of one model call.
-
-    Attributes:
-        input_tokens: With those read from the provider's cache and written to it.
-        output_tokens: With those of reasoning.
-        cache_hour_tokens: Of those written to the cache: for an hour, which has a price of its own.
-        tier: Of service: ``default``, ``flex``, ``priority`` or ``batches``; ``None`` where nobody
-            says.
-        estimated: True where nobody counted.
-    """
-
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int = 0
-    cache_creation_tokens: int = 0
-    cache_hour_tokens: int = 0
-    reasoning_tokens: int = 0
-    tier: str | None = None
-    estimated: bool = False
-
-    @property
-    def total_tokens(self) -> int:
-        return self.input_tokens + self.output_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
