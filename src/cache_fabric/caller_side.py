@@ -13,7 +13,10 @@ import time
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
+import msgspec
+
 from cache_fabric import codec
+from cache_fabric.call_costs import CallCosts
 from cache_fabric.config import FabricConfig
 from cache_fabric.corrections import reason_of
 from cache_fabric.decisions import Decisions
@@ -33,6 +36,7 @@ from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.offline_encodings import at_hand
 from cache_fabric.plain_answer import as_answer
 from cache_fabric.policy.admission import may_cache, may_store
+from cache_fabric.policy.family import is_explored
 from cache_fabric.pricing import PriceTable
 from cache_fabric.scopes import Owner
 from cache_fabric.single_flight import caller
@@ -89,7 +93,7 @@ class CallerSide:
         self._engine = engine
         self._live = live
         self._config = config
-        self._prices = prices
+        self._costs = CallCosts(prices)
         self._hooks = hooks
         self._decisions = decisions
         self._nonce = secrets.token_hex(4)
@@ -124,7 +128,7 @@ class CallerSide:
         seconds = ticket.lookup_seconds
         result = dataclasses.replace(result, seconds=seconds, lookup_id=ticket.id, **asked)
         self._decisions.record(ticket, result)
-        self._emit(event_of(ticket, result))
+        self._emit(event_of(ticket, result, self._costs.saved(result)))
         if ticket.judged is None and ticket.shadowed is None:
             self._engine.learning.count(ticket.keys.family)
         if isinstance(result, Hit):
@@ -205,7 +209,7 @@ class CallerSide:
         if latency is None and ticket is not None:
             latency = max(0.0, time.monotonic() - ticket.started - ticket.lookup_seconds)
         usage = settled(usage, request, answer, at_hand)
-        cost = None if usage is None else self._prices.cost_micros(request.model, usage)
+        cost, provider_saved = self._costs.of(request.model, usage)
         event = StoreEvent(
             outcome="stored",
             model=request.model,
@@ -213,6 +217,8 @@ class CallerSide:
             seconds=latency,
             usage=usage,
             cost_micros=cost,
+            provider_saved_micros=provider_saved,
+            explored=ticket is not None and is_explored(ticket.judged),
         )
         entry = self._entry(ticket or keys, request, answer, event)
         reason = may_store(answer, self._config) or self._engine.objection(entry, ticket)
@@ -225,10 +231,10 @@ class CallerSide:
         if reason is None and len(data) > self._config.max_entry_bytes:
             reason = f"answer over {self._config.max_entry_bytes} bytes"
         if reason is not None:
-            self._emit(dataclasses.replace(event, outcome="refused", reason=reason))
+            self._emit(msgspec.structs.replace(event, outcome="refused", reason=reason))
             return ticket
         self._engine.hot.put(keys.exact, data, self._config.hot_ttl)
-        self._emit(dataclasses.replace(event, entry_id=entry.id))
+        self._emit(msgspec.structs.replace(event, entry_id=entry.id))
         if ticket is not None:
             ticket.closed = True
         return Prepared(ticket, request, entry, data)

@@ -18,6 +18,7 @@ from cache_fabric.contexts import Contexts
 from cache_fabric.datasets import Datasets
 from cache_fabric.decisions import Decisions
 from cache_fabric.embedders.base import Embedder
+from cache_fabric.embedding_bill import EmbeddingBill
 from cache_fabric.engine import Engine
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.explanations import Explanations
@@ -94,9 +95,10 @@ class Life:
             self._judged_log = JudgedLog(judged_log, shadow=not learns)
             self._heard = [*hooks, self._judged_log]
         self.parts = parts = make_parts()
+        bill = EmbeddingBill(parts.embedder, prices, self._emit)
         self.engine = Engine(
             store=parts.store,
-            semantic=SemanticTier(parts.index, parts.embedder, config),
+            semantic=SemanticTier(parts.index, parts.embedder, config, bill.count),
             policy=policy,
             config=config,
             emit=self._emit,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -36,12 +36,20 @@ class SemanticTier:
         index: Holds vectors and opaque ids.
         embedder: Its size is learned from one probe when it is opened.
         config: Time to open, and how long stale answers are of use.
+        embedded: Hears which texts were embedded.
     """
 
-    def __init__(self, index: VectorIndex, embedder: Embedder, config: FabricConfig) -> None:
+    def __init__(
+        self,
+        index: VectorIndex,
+        embedder: Embedder,
+        config: FabricConfig,
+        embedded: Callable[[Sequence[str]], None] | None = None,
+    ) -> None:
         self._index = index
         self._embedder = embedder
         self._config = config
+        self._embedded = embedded
         self._dimension: int | None = None
         self._opening = asyncio.Lock()  # an index may be opened at a first use and anew at once
         self._embedding = Part("embedder", self._open_embedder, open_timeout=config.open_timeout)
@@ -203,6 +211,8 @@ class SemanticTier:
 
     async def _embed(self, texts: Sequence[str]) -> Matrix:
         raw = await self._embedder.embed(texts)
+        if self._embedded is not None:
+            self._embedded(texts)
         return unit_rows(raw, len(texts), self._dimension, self._embedder.identity)
 
     async def _open_embedder(self) -> None:

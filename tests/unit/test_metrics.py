@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import msgspec
 import pytest
 
 from cache_fabric.instrumentation.events import LookupEvent, ReversalEvent, StoreEvent
@@ -102,7 +103,7 @@ def test_bypassed_and_coalesced_requests_are_in_neither_term_of_the_hit_rate() -
 def test_stale_answers_are_outcomes_of_their_own() -> None:
     metrics = Metrics()
     metrics(miss())
-    metrics(dataclasses.replace(hit(0.1, 0.9), stale=True))
+    metrics(msgspec.structs.replace(hit(0.1, 0.9), stale=True))
     metrics(miss())
     metrics(StoreEvent(outcome="stale", model="m"))
     found = figures(metrics.totals())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from cache_fabric.instrumentation.events import LookupEvent, StoreEvent
 from cache_fabric.instrumentation.metrics import Metrics, figures
@@ -46,7 +46,7 @@ def test_calls_and_hits_are_counted_by_how_they_are_priced() -> None:
             call(COUNTED, None, "own"),
             hit(COUNTED, None, "own"),
             hit(ESTIMATED, None, "other"),
-            dataclasses.replace(call(COUNTED, 300), outcome="refused"),
+            msgspec.structs.replace(call(COUNTED, 300), outcome="refused"),
         )
     )
     assert found["pricing_coverage"] == 50.0  # 4 of 8
@@ -59,7 +59,7 @@ def test_a_miss_a_bypass_and_a_call_without_an_answer_have_no_price_to_know() ->
     found = figures(
         totals_of(
             miss,
-            dataclasses.replace(miss, outcome="bypass"),
+            msgspec.structs.replace(miss, outcome="bypass"),
             *(StoreEvent(outcome=outcome, model="m") for outcome in ("released", "stale")),
             *(StoreEvent(outcome=outcome, model="m") for outcome in ("dropped", "evicted")),
         )

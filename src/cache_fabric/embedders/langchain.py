@@ -29,6 +29,7 @@ class LangChainEmbedder:
 
     def __init__(self, embeddings: Any, *, identity: str | None = None) -> None:
         self.identity = identity or _identity(embeddings)
+        self.model = _model(embeddings)
         blocking: Any = getattr(embeddings, "embed_documents", None)
         self._async: Any = getattr(embeddings, "aembed_documents", None)
         if blocking is None and self._async is None:
@@ -50,9 +51,12 @@ class LangChainEmbedder:
             self._threads.close()
 
 
-def _identity(embeddings: Any) -> str:
+def _model(embeddings: Any) -> str | None:
     names = [getattr(embeddings, name, None) for name in ("model", "model_name")]
-    model = next((name for name in names if isinstance(name, str) and name), None)
+    return next((name for name in names if isinstance(name, str) and name), None)
+
+
+def _identity(embeddings: Any) -> str:
     size = getattr(embeddings, "dimensions", None)
-    parts = ["langchain", type(embeddings).__qualname__, model, size]
+    parts = ["langchain", type(embeddings).__qualname__, _model(embeddings), size]
     return "/".join(str(part) for part in parts if part is not None)

@@ -34,7 +34,7 @@ class LiteLLMEmbedder:
             raise MissingExtraError("litellm", f"the embedder litellm:{model}")
         size = options.get("dimensions")
         self.identity = f"litellm/{model}" if size is None else f"litellm/{model}/{size}"
-        self._model = model
+        self.model = model
         self._options = {"timeout": 10.0, "max_retries": 0, **options}
         self._threads = MicroBatcher(self.identity, self._vectors)
 
@@ -52,7 +52,7 @@ class LiteLLMEmbedder:
         try:
             # LiteLLM's own cache may be this fabric, which must not wait for its own embedder.
             response = litellm.embedding(
-                model=self._model, input=texts, caching=False, **self._options
+                model=self.model, input=texts, caching=False, **self._options
             )
         except litellm.Timeout as error:
             raise BackendTimeout(self.identity, "embed", "took too long") from error

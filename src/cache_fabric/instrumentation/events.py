@@ -11,11 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cache_fabric.instrumentation.answer_events import (
+    EmbeddingEvent,
+    LookupEvent,
+    StoreEvent,
+    event_of,
+)
 from cache_fabric.instrumentation.guard_event import GuardEvent
-from cache_fabric.types import Hit, Miss, Ticket, Tier, Usage
 from cache_fabric.votes import Action
 
 __all__ = [
+    "EmbeddingEvent",
     "Event",
     "EventHook",
     "ExecutionEvent",
@@ -32,65 +38,6 @@ __all__ = [
     "emit_to",
     "event_of",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookupEvent:
-    """One lookup ended; exactly one of these per lookup.
-
-    Attributes:
-        outcome: ``hit``, ``miss`` or ``bypass``.
-        tier: Of a hit.
-        reason: Of a miss or bypass, or why a hit was served.
-        stale: True for a hit past its time.
-        degraded: The part of ours that failed, for a miss that might have been a hit.
-        seconds: What the lookup took the caller.
-        original_seconds: Of a hit: what the model took for this answer, ``None`` if not known.
-        usage: Of a hit: the tokens that were not spent.
-        saved_micros: Of a hit: what those tokens would have cost, ``None`` if not priced.
-        lookup_id: Names the lookup for ``explain``; ``None`` of a bypass.
-    """
-
-    outcome: Literal["hit", "miss", "bypass"]
-    model: str
-    reason: str
-    seconds: float
-    tier: Tier | None = None
-    similarity: float | None = None
-    degraded: str | None = None
-    entry_id: str | None = None
-    partition: str | None = None
-    original_seconds: float | None = None
-    usage: Usage | None = None
-    saved_micros: int | None = None
-    stale: bool = False
-    lookup_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreEvent:
-    """An answer was handed in after a miss, or its write behind ended badly.
-
-    Attributes:
-        outcome: ``stored``, ``refused`` (not fit to be kept, see reason), ``dropped`` (queue full
-            or backend fault), ``released`` (the model gave no answer), ``stale`` (it gave none, and
-            an expired one stood in) or ``evicted`` (left the store or was not let in, because
-            others save more; see reason).
-        lookup_seconds: What the lookup before it took.
-        seconds: What the model took, ``None`` if not known.
-        cost_micros: What the call cost, ``None`` if not priced.
-        size: Bytes of an evicted answer.
-    """
-
-    outcome: Literal["stored", "refused", "dropped", "released", "stale", "evicted"]
-    model: str
-    reason: str = ""
-    lookup_seconds: float = 0.0
-    seconds: float | None = None
-    usage: Usage | None = None
-    cost_micros: int | None = None
-    entry_id: str | None = None
-    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +190,7 @@ class ValueEvent:
 Event = (
     LookupEvent
     | StoreEvent
+    | EmbeddingEvent
     | LabelEvent
     | ShadowEvent
     | VerifierEvent
@@ -264,34 +212,3 @@ def emit_to(hooks: Sequence[EventHook], event: Event) -> None:
             hook(event)
         except Exception:  # noqa: BLE001 - a hook is foreign code on the request path
             _log.exception("an event hook failed")
-
-
-def event_of(ticket: Ticket, result: Hit | Miss) -> LookupEvent:
-    """Return the event of a lookup that ended in a hit or a miss."""
-    model, partition = ticket.request.model, ticket.keys.partition
-    if isinstance(result, Miss):
-        return LookupEvent(
-            outcome="miss",
-            model=model,
-            reason=result.reason,
-            seconds=result.seconds,
-            degraded=result.degraded,
-            similarity=result.nearest.similarity if result.nearest else None,
-            partition=partition,
-            lookup_id=ticket.id,
-        )
-    return LookupEvent(
-        outcome="hit",
-        model=model,
-        reason=result.reason,
-        seconds=result.seconds,
-        tier=result.tier,
-        similarity=result.similarity,
-        entry_id=result.entry.id,
-        partition=partition,
-        lookup_id=ticket.id,
-        stale=result.stale,
-        original_seconds=result.entry.latency,
-        usage=result.entry.usage,
-        saved_micros=result.entry.cost_micros,
-    )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+import msgspec
+
+from cache_fabric.instrumentation.shares import Shares
 
 __all__ = ["Totals"]
 
@@ -35,6 +39,14 @@ class Totals:
         paid, spent_micros, spent_tokens: The same of `StoreEvent`.
         prices, unpriced: Answers by how they are priced, and by models that are not, see
             `instrumentation.coverage`.
+        provider_saved_micros: The sum of ``StoreEvent.provider_saved_micros``.
+        explored, explored_priced, explored_micros: `StoreEvent` that say ``explored``, those of
+            them that are priced, and the sum of their ``cost_micros``.
+        embedded, embedded_tokens, embedded_priced, embedded_micros: `EmbeddingEvent`: sums of
+            ``texts`` and ``tokens``, the texts that are priced, and the sum of ``cost_micros``.
+        latencies: Buckets (`latencies.bucket`) of ``LookupEvent.seconds`` of hits by tier, and of
+            model calls with the lookups before them as ``miss``.
+        shares: `LookupEvent` hits and misses by what they were asked for (`Shares`).
         shadow: `ShadowEvent` without a label by ``outcome``, those that ``agreed``, and ``right``
             and ``wrong`` labels of would-be hits.
         verifier: `VerifierEvent` by ``outcome``.
@@ -76,6 +88,14 @@ class Totals:
     spent_tokens: int = 0
     prices: Counter[str] = field(default_factory=Counter)
     unpriced: Counter[str] = field(default_factory=Counter)
+    provider_saved_micros: int = 0
+    explored: int = 0
+    explored_priced: int = 0
+    explored_micros: int = 0
+    embedded: int = 0
+    embedded_tokens: int = 0
+    embedded_priced: int = 0
+    embedded_micros: int = 0
     shadow: Counter[str] = field(default_factory=Counter)
     verifier: Counter[str] = field(default_factory=Counter)
     reversed: int = 0
@@ -86,26 +106,54 @@ class Totals:
     feedback: Counter[str] = field(default_factory=Counter)
     label_guards: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
+    latencies: Counter[str] = field(default_factory=Counter)
+    shares: Shares = field(default_factory=Shares)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Totals:
         """Read back what `plain` wrote; sums that it does not name are zero."""
         totals = cls()
-        for f in fields(cls):
-            if f.name in data:
-                value = data[f.name]
-                setattr(totals, f.name, Counter(value) if isinstance(value, dict) else value)
+        for name in _NAMES:
+            if name in data:
+                setattr(totals, name, _READ.get(type(getattr(totals, name)), _same)(data[name]))
         return totals
 
     def plain(self) -> dict[str, Any]:
-        """Return the sums as plain data."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        """Return the sums that are not zero as plain data."""
+        said = {name: getattr(self, name) for name in _NAMES}
+        said["shares"] = self.shares.plain()
+        return {
+            name: dict(value) if isinstance(value, Counter) else value
+            for name, value in said.items()
+            if value
+        }
 
-    def add(self, other: Totals) -> None:
-        """Add another process's sums."""
-        for f in fields(self):
-            mine, theirs = getattr(self, f.name), getattr(other, f.name)
-            if isinstance(mine, Counter):
+    def packed(self) -> bytes:
+        """Return the sums as MessagePack."""
+        return msgspec.msgpack.encode(self.plain())
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Totals:
+        """Read back what `packed` wrote."""
+        return cls.of(msgspec.msgpack.decode(data))
+
+    def add(self, other: Totals, sign: int = 1) -> None:
+        """Add another process's sums, or with ``sign=-1`` take them off."""
+        for name in _NAMES:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(mine, Shares):
+                mine.add(theirs, sign)
+            elif not isinstance(mine, Counter):
+                setattr(self, name, mine + sign * theirs)
+            elif sign > 0:
                 mine.update(theirs)
             else:
-                setattr(self, f.name, mine + theirs)
+                mine.subtract(theirs)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_NAMES = tuple(f.name for f in fields(Totals))
+_READ: dict[type, Callable[[Any], Any]] = {Counter: Counter, Shares: Shares.of}

@@ -20,7 +20,7 @@ from cache_fabric.policy.budget import Budget
 from cache_fabric.policy.calibration import Calibration
 from cache_fabric.types import CacheEntry, Candidate
 
-__all__ = ["Family", "Judgment", "Lesson", "answer_digest"]
+__all__ = ["Family", "Judgment", "Lesson", "answer_digest", "is_explored"]
 
 _REMEMBERED = 10_000
 _HEAVIEST = 10.0
@@ -61,6 +61,11 @@ class Judgment:
     risk: float = 1.0
     wanted: bool = False
     chance: float = 0.0
+
+
+def is_explored(judged: object) -> bool:
+    """Return whether an answer would have been served, but was asked anew as a sample."""
+    return isinstance(judged, Judgment) and judged.chance > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,134 @@
+"""The events of a model call: its lookup, its answer, and what it was embedded for.
+
+Every lookup makes one, so they are msgspec structs: frozen dataclasses of this size take ten times
+as long to make.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from cache_fabric.types import Hit, Miss, Ticket, Tier, Usage
+
+__all__ = ["EmbeddingEvent", "LookupEvent", "StoreEvent", "event_of"]
+
+
+class LookupEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One lookup ended; exactly one of these per lookup.
+
+    Attributes:
+        outcome: ``hit``, ``miss`` or ``bypass``.
+        tier: Of a hit.
+        reason: Of a miss or bypass, or why a hit was served.
+        stale: True for a hit past its time.
+        degraded: The part of ours that failed, for a miss that might have been a hit.
+        seconds: What the lookup took the caller.
+        original_seconds: Of a hit: what the model took for this answer, ``None`` if not known.
+        usage: Of a hit: the tokens that were not spent.
+        saved_micros: Of a hit: what those tokens cost now, ``None`` if not priced.
+        lookup_id: Names the lookup for ``explain``; ``None`` of a bypass.
+        tenant, tags, contexts: Of the request; contexts are path and behaviour.
+    """
+
+    outcome: Literal["hit", "miss", "bypass"]
+    model: str
+    reason: str
+    seconds: float
+    tier: Tier | None = None
+    similarity: float | None = None
+    degraded: str | None = None
+    entry_id: str | None = None
+    partition: str | None = None
+    original_seconds: float | None = None
+    usage: Usage | None = None
+    saved_micros: int | None = None
+    stale: bool = False
+    lookup_id: str | None = None
+    tenant: str | None = None
+    tags: tuple[str, ...] = ()
+    contexts: tuple[tuple[str, int], ...] = ()
+
+
+class StoreEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer was handed in after a miss, or its write behind ended badly.
+
+    Attributes:
+        outcome: ``stored``, ``refused`` (not fit to be kept, see reason), ``dropped`` (queue full
+            or backend fault), ``released`` (the model gave no answer), ``stale`` (it gave none, and
+            an expired one stood in) or ``evicted`` (left the store or was not let in, because
+            others save more; see reason).
+        lookup_seconds: What the lookup before it took.
+        seconds: What the model took, ``None`` if not known.
+        cost_micros: What the call cost, ``None`` if not priced.
+        provider_saved_micros: What it would have cost more without the provider's prompt cache.
+        explored: True of a call that was made to check an answer that would have been served.
+        size: Bytes of an evicted answer.
+    """
+
+    outcome: Literal["stored", "refused", "dropped", "released", "stale", "evicted"]
+    model: str
+    reason: str = ""
+    lookup_seconds: float = 0.0
+    seconds: float | None = None
+    usage: Usage | None = None
+    cost_micros: int | None = None
+    provider_saved_micros: int = 0
+    explored: bool = False
+    entry_id: str | None = None
+    size: int | None = None
+
+
+class EmbeddingEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts were embedded by a model that is paid for.
+
+    Attributes:
+        model: That embedded them.
+        texts: How many.
+        tokens: Of them all, as they are estimated: embedders do not say.
+        cost_micros: What that cost, ``None`` if not priced.
+    """
+
+    model: str
+    texts: int
+    tokens: int
+    cost_micros: int | None
+
+
+def event_of(ticket: Ticket, result: Hit | Miss, saved_micros: int | None = None) -> LookupEvent:
+    """Return the event of a lookup that ended in a hit or a miss."""
+    request, keys = ticket.request, ticket.keys
+    if isinstance(result, Miss):
+        return LookupEvent(
+            outcome="miss",
+            model=request.model,
+            reason=result.reason,
+            seconds=result.seconds,
+            degraded=result.degraded,
+            similarity=result.nearest.similarity if result.nearest else None,
+            partition=keys.partition,
+            lookup_id=ticket.id,
+            tenant=request.tenant,
+            tags=request.options.tags,
+            contexts=keys.contexts,
+        )
+    entry = result.entry
+    return LookupEvent(
+        outcome="hit",
+        model=request.model,
+        reason=result.reason,
+        seconds=result.seconds,
+        tier=result.tier,
+        similarity=result.similarity,
+        entry_id=entry.id,
+        partition=keys.partition,
+        lookup_id=ticket.id,
+        stale=result.stale,
+        original_seconds=entry.latency,
+        usage=entry.usage,
+        saved_micros=saved_micros,
+        tenant=request.tenant,
+        tags=request.options.tags,
+        contexts=keys.contexts,
+    )

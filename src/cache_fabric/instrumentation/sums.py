@@ -1,0 +1,161 @@
+"""How each event adds to the sums."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from cache_fabric.instrumentation.coverage import count_price
+from cache_fabric.instrumentation.events import (
+    EmbeddingEvent,
+    Event,
+    ExecutionEvent,
+    FeedbackEvent,
+    LabelEvent,
+    LookupEvent,
+    ReversalEvent,
+    ShadowEvent,
+    StoreEvent,
+    ValueEvent,
+    VerdictEvent,
+    VerifierEvent,
+)
+from cache_fabric.instrumentation.guard_event import GuardEvent
+from cache_fabric.instrumentation.latencies import bucket
+from cache_fabric.instrumentation.totals import Totals
+
+__all__ = ["add_event"]
+
+
+def add_event(totals: Totals, event: Event) -> None:
+    """Add an event to the sums."""
+    if isinstance(event, LookupEvent):
+        _add_lookup(totals, event)
+    elif isinstance(event, StoreEvent):
+        _add_answer(totals, event)
+    elif isinstance(event, EmbeddingEvent):
+        _add_embedding(totals, event)
+    elif isinstance(event, LabelEvent):
+        _add_label(totals, event)
+    elif isinstance(event, ShadowEvent):
+        _add_shadow(totals, event)
+    elif isinstance(event, FeedbackEvent):
+        totals.feedback[event.verdict] += 1
+    elif isinstance(event, ReversalEvent):
+        _add_reversal(totals, event)
+    elif isinstance(event, VerdictEvent):
+        _add_verdict(totals, event)
+    elif isinstance(event, ValueEvent):
+        _add_values(totals, event)
+    else:
+        _by_outcome(totals, event)[event.outcome] += 1
+
+
+def _by_outcome(totals: Totals, event: VerifierEvent | ExecutionEvent | GuardEvent) -> Counter[str]:
+    if isinstance(event, VerifierEvent):
+        return totals.verifier
+    return totals.executions if isinstance(event, ExecutionEvent) else totals.label_guards
+
+
+def _add_lookup(totals: Totals, event: LookupEvent) -> None:
+    totals.outcomes[_outcome(event)] += 1
+    if event.degraded:
+        totals.degraded[event.degraded] += 1
+    if event.outcome == "bypass":
+        return
+    totals.shares.count(event)
+    if event.outcome == "miss":
+        totals.refused += event.similarity is not None
+        return
+    tier = event.tier or ""
+    totals.tiers[tier] += 1
+    totals.latencies[bucket(tier, event.seconds)] += 1
+    totals.hit_seconds += event.seconds
+    if event.original_seconds is not None:
+        totals.replayed += 1
+        totals.replayed_seconds += event.seconds
+        totals.original_seconds += event.original_seconds
+    _add_price(totals, event, event.saved_micros)
+    if event.saved_micros is not None:
+        totals.priced += 1
+        totals.saved_micros += event.saved_micros
+    if event.usage is not None:
+        totals.saved_tokens += event.usage.total_tokens
+
+
+def _add_price(totals: Totals, event: LookupEvent | StoreEvent, micros: int | None) -> None:
+    count_price(totals.prices, totals.unpriced, event.model, event.usage, micros)
+
+
+def _outcome(event: LookupEvent) -> str:
+    if event.stale:
+        return "stale"
+    return "coalesced" if event.tier == "flight" else event.outcome
+
+
+def _add_label(totals: Totals, event: LabelEvent) -> None:
+    totals.labels += 1
+    totals.drifts += event.drifted
+    if event.weight:
+        totals.sampled += 1
+        totals.sampled_weight += event.weight
+        totals.sampled_squares += event.weight * event.weight
+        totals.sampled_wrong += 0.0 if event.right else event.weight
+
+
+def _add_shadow(totals: Totals, event: ShadowEvent) -> None:
+    if event.right is None:
+        totals.shadow[event.outcome] += 1
+        totals.shadow["agreed"] += bool(event.agreed)
+    elif event.outcome == "hit":
+        totals.shadow["right" if event.right else "wrong"] += 1
+
+
+def _add_reversal(totals: Totals, event: ReversalEvent) -> None:
+    sign = -1 if event.again else 1
+    totals.reversed += sign
+    totals.reversed_micros += sign * (event.micros or 0)
+    totals.reversed_tokens += sign * event.tokens
+
+
+def _add_verdict(totals: Totals, event: VerdictEvent) -> None:
+    totals.verdicts[event.action] += 1
+    if event.taught is not None:
+        totals.verdicts["learned" if event.taught else "not learned"] += 1
+
+
+def _add_values(totals: Totals, event: ValueEvent) -> None:
+    totals.values[f"{event.kind}.{event.outcome}"] += event.count
+    if event.degraded:
+        totals.values[f"{event.kind}.degraded"] += event.count
+
+
+def _add_answer(totals: Totals, event: StoreEvent) -> None:
+    totals.answers[event.outcome] += 1
+    totals.evicted_bytes += event.size or 0
+    if event.outcome in {"dropped", "evicted"}:
+        return  # the same answer was counted when it was handed in
+    if event.outcome in {"stored", "refused"}:
+        _add_price(totals, event, event.cost_micros)
+    if event.seconds is not None:
+        totals.calls += 1
+        totals.call_seconds += event.seconds
+        totals.call_lookup_seconds += event.lookup_seconds
+        totals.latencies[bucket("miss", event.lookup_seconds + event.seconds)] += 1
+    if event.cost_micros is not None:
+        totals.paid += 1
+        totals.spent_micros += event.cost_micros
+        totals.provider_saved_micros += event.provider_saved_micros
+    if event.explored:
+        totals.explored += 1
+        totals.explored_priced += event.cost_micros is not None
+        totals.explored_micros += event.cost_micros or 0
+    if event.usage is not None:
+        totals.spent_tokens += event.usage.total_tokens
+
+
+def _add_embedding(totals: Totals, event: EmbeddingEvent) -> None:
+    totals.embedded += event.texts
+    totals.embedded_tokens += event.tokens
+    if event.cost_micros is not None:
+        totals.embedded_priced += event.texts
+        totals.embedded_micros += event.cost_micros
