@@ -119,6 +119,10 @@ def _places(life: Life, subject: Subject, owned: _Owned) -> list[Step]:
         noted = life.invalidations.note_vectors
         return life.verdicts.keeping.erase(subject, owned.made, noted)
 
+    async def sums() -> int:
+        whole = subject.tenant is not None and subject.user is None
+        return await life.sums.erase(subject.tenant) if whole and subject.tenant else 0
+
     return [
         ("verdicts", store, verdicts),
         ("answers", store, lambda: life.invalidations.erase(subject, owned.made)),
@@ -128,6 +132,7 @@ def _places(life: Life, subject: Subject, owned: _Owned) -> list[Step]:
         ("feedback", store, lambda: life.feedback.erase(subject)),
         ("recipes", store, lambda: life.recipes.erase(subject)),
         ("label guards", store, lambda: life.label_guards.erase(subject)),
+        ("name in sums of savings", store, sums),
         ("copies in memory", "every process", lambda: life.local_copies.erase(subject)),
     ]
 

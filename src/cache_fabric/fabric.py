@@ -22,13 +22,15 @@ from cache_fabric.fabric_contexts import ContextMethods
 from cache_fabric.fabric_executions import ExecutionMethods
 from cache_fabric.fabric_feedback import FeedbackMethods
 from cache_fabric.fabric_judged_contexts import JudgedContextMethods
+from cache_fabric.fabric_metrics import MetricsMethods
 from cache_fabric.fabric_prompts import PromptMethods
 from cache_fabric.fabric_values import ValueMethods
 from cache_fabric.fabric_verdicts import VerdictMethods
 from cache_fabric.instrumentation.events import EventHook
-from cache_fabric.instrumentation.metrics import Metrics, figures
+from cache_fabric.instrumentation.metrics import Metrics
 from cache_fabric.ledger import Inspection
-from cache_fabric.life import Life, Parts
+from cache_fabric.life import Life
+from cache_fabric.parts import Parts
 from cache_fabric.policy.base import Policy
 from cache_fabric.pricing import PriceTable
 from cache_fabric.receipt import Receipt
@@ -60,6 +62,7 @@ class CacheFabric(
     ExecutionMethods,
     FeedbackMethods,
     JudgedContextMethods,
+    MetricsMethods,
     PromptMethods,
     ValueMethods,
     VerdictMethods,
@@ -220,10 +223,6 @@ class CacheFabric(
         hot_ttl = self.config.hot_ttl
         return await self._run(lambda life: erase(life, subject, hot_ttl=hot_ttl, dry_run=dry_run))
 
-    async def get_metrics(self) -> dict[str, Any]:
-        """Return what this process measured; see `instrumentation.metrics.figures`."""
-        return figures(self._metrics.totals())
-
     @cached_property
     def sync(self) -> SyncCacheFabric:
         """The same methods, blocking."""
@@ -232,8 +231,8 @@ class CacheFabric(
         return SyncCacheFabric(self)
 
     async def inspect(self) -> Inspection:
-        """Return what is kept, and the figures of this process and all that closed before."""
-        return await self._run(lambda life: life.inspect(self._metrics.totals))
+        """Return what is kept, and the figures of all processes; raises `BackendError`."""
+        return await self._run(lambda life: life.inspect())
 
     async def open(self) -> Self:
         """Open every backend now; raises what stands in the way, with what to do about it."""
@@ -249,14 +248,14 @@ class CacheFabric(
         await self._stop_refreshes()
         life = self._life()
         if not life.portal.closed:
-            await life.portal.run(lambda: life.close(self._metrics.totals))
+            await life.portal.run(lambda: life.close())
             life.portal.close()
 
     def _close_at_exit(self) -> None:
         """Write what a program left waiting that ended without closing the fabric."""
         life = self._alive
         if life is not None and life.pid == os.getpid() and life.portal.has_thread:
-            life.portal.call(lambda: life.close(self._metrics.totals, _EXIT_PATIENCE))
+            life.portal.call(lambda: life.close(_EXIT_PATIENCE))
 
     async def __aenter__(self) -> Self:
         self._life().portal.adopt()
@@ -275,12 +274,14 @@ class CacheFabric(
             return life
         with self._lock:
             if self._alive is None or self._alive.pid != os.getpid():
+                self._metrics.clear()
                 self._alive = Life(
                     self._make_parts,
                     self.policy,
                     self.config,
                     self.prices,
                     self._hooks,
+                    self._metrics,
                     self.shadow,
                     self._judged_log,
                 )

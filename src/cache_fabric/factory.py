@@ -12,7 +12,7 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.drivers import RESIDENT, make_embedder, make_store, place_index
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.fabric import CacheFabric
-from cache_fabric.life import Parts
+from cache_fabric.parts import Parts
 from cache_fabric.policy.threshold import Threshold
 from cache_fabric.policy.verified import Verified
 from cache_fabric.policy_options import judged_file, policies

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from cache_fabric.answer_files import AnswerFiles
@@ -17,22 +16,22 @@ from cache_fabric.context_scores import ContextScores
 from cache_fabric.contexts import Contexts
 from cache_fabric.datasets import Datasets
 from cache_fabric.decisions import Decisions
-from cache_fabric.embedders.base import Embedder
 from cache_fabric.embedding_bill import EmbeddingBill
 from cache_fabric.engine import Engine
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.explanations import Explanations
 from cache_fabric.feedback import Feedbacks
-from cache_fabric.indexes.base import VectorIndex
 from cache_fabric.instrumentation.events import Event, EventHook, emit_to
-from cache_fabric.instrumentation.totals import Totals
+from cache_fabric.instrumentation.metrics import Metrics
 from cache_fabric.invalidation import Invalidations
 from cache_fabric.judged_log import JudgedLog
 from cache_fabric.kept_feedback import KeptFeedback
+from cache_fabric.kept_sums import KeptSums
 from cache_fabric.kept_values import KeptValues
 from cache_fabric.label_guards import LabelGuards
 from cache_fabric.ledger import Inspection, Ledger
 from cache_fabric.local_copies import LocalCopies
+from cache_fabric.parts import Parts
 from cache_fabric.policy.base import Policy
 from cache_fabric.policy.verified import Verified
 from cache_fabric.portal import Portal
@@ -44,22 +43,11 @@ from cache_fabric.replay_plan import ReplayPlans
 from cache_fabric.scopes import Owner
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.similar import SimilarSearch
-from cache_fabric.stores.base import Store
 from cache_fabric.tracking import Tracking
 from cache_fabric.types import CacheEntry, Ticket
 from cache_fabric.verdicts import Verdicts
 
-__all__ = ["Life", "Parts"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The three backends; ``owned`` says which of them the fabric made and so must close."""
-
-    store: Store
-    index: VectorIndex
-    embedder: Embedder
-    owned: frozenset[str]
+__all__ = ["Life"]
 
 
 class Life:
@@ -71,6 +59,7 @@ class Life:
         config: Limits and budgets.
         prices: What tokens cost.
         hooks: Hear every event.
+        metrics: One of them: the sums of this process.
         shadow: Decides beside the policy and serves nothing.
         judged_log: File for what labels showed.
     """
@@ -82,6 +71,7 @@ class Life:
         config: FabricConfig,
         prices: PriceTable,
         hooks: list[EventHook],
+        metrics: Metrics,
         shadow: Policy | None = None,
         judged_log: Path | None = None,
     ) -> None:
@@ -114,6 +104,9 @@ class Life:
         )
         self.similar = SimilarSearch(self.engine, self.contexts)
         self.ledger = Ledger(self.engine.store, parts.store, config)
+        self.sums = KeptSums(
+            metrics, self.engine.store, parts.store, config.secret, self.portal.post
+        )
         feedback = KeptFeedback(self.engine.store, parts.store.documents, config.secret)
         self.tracking = Tracking(
             self.engine.store,
@@ -166,6 +159,7 @@ class Life:
             values=self.values,
             decisions=self.decisions,
             similar=self.similar,
+            sums=self.sums,
         )
 
     async def know_contexts(self) -> None:
@@ -196,10 +190,10 @@ class Life:
         if not self.portal.closed:
             self.portal.post(self.engine.release, ticket)
 
-    async def inspect(self, totals: Callable[[], Totals]) -> Inspection:
+    async def inspect(self) -> Inspection:
         """Count what is kept, with the runs that were handed in just now."""
         await self.tracking.queue.flush()
-        return await self.ledger.inspect(totals())
+        return await self.ledger.inspect(await self.sums.total())
 
     async def reindex(self, progress: Progress | None) -> Reindexed:
         """Make the index anew from the store: answers, then the questions of executions."""
@@ -218,7 +212,7 @@ class Life:
         await self.recipes.flush()
         await self.tracking.flush()
 
-    async def close(self, totals: Callable[[], Totals], patience: float = 10.0) -> None:
+    async def close(self, patience: float = 10.0) -> None:
         """Write what waits, the sums and what was learned, then close what this fabric made."""
         with contextlib.suppress(TimeoutError, CacheFabricError):
             async with asyncio.timeout(patience):
@@ -227,8 +221,9 @@ class Life:
                     await self._judged_log.flush()
                 await self.flush()
                 await self.engine.leave()
-                await self.ledger.keep(totals())
+                await self.sums.close()
                 await self.engine.learning.memory.write()
+        self.sums.stop()
         await self.tracking.stop()
         self.engine.learning.memory.stop()
         await self.contexts.live.stop()

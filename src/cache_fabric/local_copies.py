@@ -14,6 +14,7 @@ from cache_fabric.context_view import note_of_erased
 from cache_fabric.contexts import Contexts
 from cache_fabric.decisions import Decisions
 from cache_fabric.errors import CacheFabricError
+from cache_fabric.kept_sums import KeptSums
 from cache_fabric.kept_values import KeptValues
 from cache_fabric.matcher.texts import forget_texts
 from cache_fabric.part import Part
@@ -34,6 +35,7 @@ class LocalCopies:
         secret: Authenticates the notes of the log.
         contexts: Follow the change log.
         values, decisions, similar: Hold copies.
+        sums: Tell what was saved by the names of tenants.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class LocalCopies:
         values: KeptValues,
         decisions: Decisions,
         similar: SimilarSearch,
+        sums: KeptSums,
     ) -> None:
         self._store = store
         self._records = records
@@ -54,6 +57,7 @@ class LocalCopies:
         self._values = values
         self._decisions = decisions
         self._similar = similar
+        self._sums = sums
         self._clearing: set[asyncio.Task[None]] = set()
         self._live.listeners["erased"].append(lambda _, erased: self._hear(erased))
 
@@ -63,7 +67,9 @@ class LocalCopies:
         Raises `BackendError`.
         """
         places = self._values.places(subject)
-        note = note_of_erased(Erased(places), self._secret)
+        whole = subject.tenant is not None and subject.user is None
+        mark = self._sums.mark(subject.tenant) if whole and subject.tenant else None
+        note = note_of_erased(Erased(places, mark), self._secret)
         revision = await self._store.demand(lambda: self._records.commit([], note=note))
         await self._live.catch_up(revision)
 
@@ -71,12 +77,15 @@ class LocalCopies:
         self._decisions.clear()
         self._similar.forget()
         forget_texts()
-        task = asyncio.get_running_loop().create_task(self._clear(erased.places))
+        task = asyncio.get_running_loop().create_task(self._clear(erased))
         self._clearing.add(task)
         task.add_done_callback(self._clearing.discard)
 
-    async def _clear(self, places: tuple[str, ...]) -> None:
+    async def _clear(self, erased: Erased) -> None:
         """Delete what this process may have written after the values were erased."""
-        for place in places:
+        for place in erased.places:
             with contextlib.suppress(CacheFabricError):
                 await self._values.clear_place(place)
+        if erased.tenant is not None:
+            with contextlib.suppress(CacheFabricError):
+                await self._sums.forget(erased.tenant)

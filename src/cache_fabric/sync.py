@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
+from cache_fabric.instrumentation.window import Window
 from cache_fabric.ledger import Inspection
 from cache_fabric.line_files import Place
 from cache_fabric.line_files import Progress as LineProgress
@@ -221,8 +222,8 @@ class SyncCacheFabric(
     ) -> Receipt:
         return self._call(lambda: self._fabric.erase(user=user, tenant=tenant, dry_run=dry_run))
 
-    def get_metrics(self) -> dict[str, Any]:
-        return self._call(self._fabric.get_metrics)
+    def get_metrics(self, window: Window | None = None) -> dict[str, Any]:
+        return self._call(lambda: self._fabric.get_metrics(window))
 
     def inspect(self) -> Inspection:
         return self._call(self._fabric.inspect)
@@ -238,7 +239,7 @@ class SyncCacheFabric(
         """Write what waits, close what the fabric made; idempotent (`CacheFabric.aclose`)."""
         life = self._fabric._life()
         if not life.portal.closed:
-            life.portal.call(lambda: life.close(self._fabric._metrics.totals))
+            life.portal.call(lambda: life.close())
             life.portal.close()
 
     def __enter__(self) -> Self:

@@ -44,6 +44,8 @@ class Erased:
 
     Attributes:
         places: What the keys of erased values begin with.
+        tenant: Keyed hash of the tenant whose name is to be forgotten.
     """
 
     places: tuple[str, ...] = ()
+    tenant: str | None = None

@@ -269,7 +269,7 @@ async def test_a_waiting_caller_is_answered_when_the_fabric_closes() -> None:
     waiting = asyncio.create_task(fabric.track_execution("a", "g", {}, durable=True))
     while len(life.tracking.queue) + life.tracking.queue._ended < 1:
         await asyncio.sleep(0)
-    await life.portal.run(lambda: life.close(fabric._metrics.totals, patience=0.1))
+    await life.portal.run(lambda: life.close(patience=0.1))
     await asyncio.to_thread(life.portal.close)
     with pytest.raises((FabricClosedError, asyncio.CancelledError)):
         await waiting

@@ -76,7 +76,7 @@ async def test_what_a_hung_store_leaves_waiting_at_the_end_is_counted() -> None:
     for n in range(300):
         fabric.track_soon(f"run-{n}", "graph", STATE)
     life = fabric._life()
-    await life.portal.run(lambda: life.close(fabric._metrics.totals, patience=0.2))
+    await life.portal.run(lambda: life.close(patience=0.2))
     assert fabric._metrics.totals().executions == {"dropped": 300 - 100}
     await asyncio.to_thread(life.portal.close)
     assert fabric._metrics.totals().executions == {"dropped": 300}

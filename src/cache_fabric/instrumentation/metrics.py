@@ -25,25 +25,27 @@ class Metrics:
 
     Args:
         clock: Seconds since the epoch.
+
+    Attributes:
+        stirred: Called at the first event after `calm`, from the thread of the event.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        # A thread may take it twice: a garbage collection inside may end a run, which is an event.
-        self._lock = threading.RLock()
         self._clock = clock
-        self._quiet = True
         self.stirred: Callable[[], None] = _nothing
         self.clear()
 
     def clear(self) -> None:
         """Begin anew, as in a forked child: what is there is its parent's."""
-        with self._lock:
-            self._ends = 0.0
-            self._minute = 0
-            self._now = Totals()
-            self._past = Totals()
-            self._minutes: dict[int, bytes] = {}
-            self._quiet = True
+        # A thread may take it twice: a garbage collection inside may end a run, which is an event.
+        # After a fork the parent's may be held by a thread that is not there.
+        self._lock = threading.RLock()
+        self._ends = 0.0
+        self._minute = 0
+        self._now = Totals()
+        self._past = Totals()
+        self._minutes: dict[int, bytes] = {}
+        self._quiet = True
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -76,8 +78,8 @@ class Metrics:
                 found[self._minute] = self._now.packed()
         return found
 
-    def forget_tenants(self, name: str | None = None) -> None:
-        """Take a tenant's name, or everybody's, out of the sums."""
+    def forget_tenant(self, name: str) -> None:
+        """Take a tenant's name out of the sums."""
         with self._lock:
             for totals in (self._past, self._now):
                 totals.shares.forget("tenant", name)

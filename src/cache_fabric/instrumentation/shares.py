@@ -18,6 +18,7 @@ OTHER = "(other)"
 _NONE = "(none)"
 _MOST_NAMES = 100
 _MOST_CELLS = 200
+_LONGEST = 200  # characters
 _SEPARATOR = "\x1f"  # of the paths of contexts
 
 Row = list[int]
@@ -64,14 +65,13 @@ class Shares:
         self._spread()
         return self._rows
 
-    def forget(self, dimension: str, name: str | None) -> bool:
-        """Take a name, or every name, out of a dimension: what they had becomes ``(other)``."""
+    def forget(self, dimension: str, name: str) -> bool:
+        """Take a name out of a dimension: what it had becomes ``(other)``; whether it was there."""
         self._spread()
-        rows = self._rows[dimension]
-        gone = [one for one in rows if name in (None, one) and one not in (OTHER, _NONE)]
-        for one in gone:
-            self._add(dimension, OTHER, rows.pop(one))
-        return bool(gone)
+        row = self._rows[dimension].pop(name, None)
+        if row is not None:
+            self._add(dimension, OTHER, row)
+        return row is not None
 
     def plain(self) -> dict[str, dict[str, Row]]:
         """Return the rows as plain data."""
@@ -95,7 +95,7 @@ class Shares:
         cells, self._cells = self._cells, {}
         for cell, row in cells.items():
             for dimension, name in _names(cell):
-                self._add(dimension, name, row)
+                self._add(dimension, _writable(name), row)
         if cells:
             self._trim()
 
@@ -115,6 +115,10 @@ class Shares:
             )
             for name in ranked[_MOST_NAMES:]:
                 self._add(dimension, OTHER, rows.pop(name))
+
+
+def _writable(name: str) -> str:
+    return name[:_LONGEST].encode(errors="replace").decode()
 
 
 def _names(cell: Cell) -> Iterator[tuple[str, str]]:

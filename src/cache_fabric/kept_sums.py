@@ -1,0 +1,245 @@
+"""The sums of this process in the store, where they add up with those of the others.
+
+A process writes what it has measured behind, some seconds after the first event that is not written
+yet and when it closes: in all, and by the minute for a day. What is written replaces what it wrote
+before, so a write may be tried again. Killed, it loses the last seconds. Lives on the home loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Callable
+
+from cache_fabric import codec
+from cache_fabric.errors import FabricClosedError
+from cache_fabric.folded_sums import DEAD, MINUTES, SUMS, Folded, FoldedSums
+from cache_fabric.instrumentation.metrics import MINUTE, Metrics
+from cache_fabric.instrumentation.totals import Totals
+from cache_fabric.part import Part
+from cache_fabric.stores.base import Store
+from cache_fabric.stores.documents import Document, Query
+
+__all__ = ["KeptSums"]
+
+_EVERY = 5.0  # seconds between an event and the write of it
+_TIDY_EVERY = 600.0
+_A_PUT = 500
+_log = logging.getLogger("cache_fabric")
+
+
+class KeptSums:
+    """Writes the sums of one process, and adds them up with those of the others.
+
+    Args:
+        metrics: The sums of this process.
+        store: The store behind its part.
+        records: The same store, for the calls.
+        secret: Authenticates what is kept.
+        post: Calls a function on the home loop, from any thread.
+        clock: Seconds since the epoch.
+        every: Seconds between an event and the write of it.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        store: Part,
+        records: Store,
+        secret: bytes,
+        post: Callable[[Callable[[], None]], None],
+        *,
+        clock: Callable[[], float] = time.time,
+        every: float = _EVERY,
+    ) -> None:
+        self._metrics = metrics
+        self._store = store
+        self._documents = records.documents
+        self._secret = secret
+        self._post = post
+        self._clock = clock
+        self._every = every
+        self._kept = FoldedSums(store, records, secret)
+        self._turn = asyncio.Lock()
+        self._id = _new_id()
+        self._ids = {self._id}
+        self._base = Totals()  # what earlier ids of this process have written
+        self._acknowledged = Totals()
+        self._written: float | None = None
+        self._first_minute = 0
+        self._tidied = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._closed = False
+        metrics.stirred = self._stir
+        metrics.calm()
+
+    async def write(self, *, closed: bool = False) -> None:
+        """Write what was measured so far; raises `BackendError`."""
+        async with self._turn:
+            self._metrics.calm()  # an event from here on asks for another write
+            now = self._clock()
+            await self._renew_if_forgotten(now)
+            total = self._metrics.totals()
+            if not total.plain():
+                return
+            minutes = self._metrics.minutes(self._first_minute)
+            sums = {"sums": self._mine(total).plain(), "at": now, "closed": closed}
+            await self._put(SUMS, [self._document(self._id, now, sums)])
+            self._acknowledged, self._written = total, now
+            await self._put(
+                MINUTES,
+                [
+                    self._document(f"{minute}.{self._id}", minute * MINUTE, packed)
+                    for minute, packed in minutes.items()
+                ],
+            )
+            self._first_minute = max(minutes, default=self._first_minute)
+        if not closed and now >= self._tidied + _TIDY_EVERY:
+            self._tidied = now
+            await self._kept.tidy(now, self._id)
+
+    async def total(self) -> Totals:
+        """Return the sums over all processes; raises `BackendError`."""
+        processes = await self._kept.processes()
+        folded = await self._kept.read()  # after the documents: see there
+        total = self._mine(self._metrics.totals())
+        total.add(folded.sums)
+        for name, process in processes.items():
+            if name != self._id and name not in folded.ids:
+                total.add(process.sums)
+        return total
+
+    async def since(self, first: int) -> Totals:
+        """Return the sums over all processes from a minute on; raises `BackendError`."""
+        total = self.own_since(first)
+        read = 0
+        async for key, value in self._kept.pages(MINUTES, Query(since=first * MINUTE)):
+            if key.partition(".")[2] in self._ids:
+                continue
+            if (sums := self._kept.minute(key, value)) is not None:
+                total.add(sums)
+            read += 1
+            if read % 20 == 0:
+                await asyncio.sleep(0)  # lookups take turns
+        return total
+
+    def own_since(self, first: int) -> Totals:
+        """Return what this process alone measured from a minute on."""
+        total = Totals()
+        for packed in self._metrics.minutes(first).values():
+            total.add(Totals.unpacked(packed))
+        return total
+
+    def mark(self, tenant: str) -> str:
+        """Return what stands for a tenant in a note that names nobody."""
+        return hmac.digest(self._secret, b"tenant\0" + tenant.encode(), "sha256").hex()[:32]
+
+    async def forget(self, mark: str) -> None:
+        """Take a tenant's name out of what this process counts and has written."""
+        names = [
+            name
+            for name in self._metrics.totals().shares.rows()["tenant"]
+            if self.mark(name) == mark
+        ]
+        for name in names:
+            self._metrics.forget_tenant(name)
+            for totals in (self._base, self._acknowledged):
+                totals.shares.forget("tenant", name)
+        if names:
+            self._first_minute = 0
+            await self.write()
+
+    async def erase(self, tenant: str) -> int:
+        """Take a tenant's name out of all that is kept; what it had is ``(other)``'s from then on.
+
+        Returns in how many places it was. Processes that run have to `forget` it as well.
+        """
+        await self.forget(self.mark(tenant))
+        erased = 0
+        for name, process in (await self._kept.processes()).items():
+            if name != self._id and process.sums.shares.forget("tenant", tenant):
+                plain = {"sums": process.sums.plain(), "at": process.at, "closed": process.closed}
+                await self._put(SUMS, [self._document(name, process.at, plain)])
+                erased += 1
+        async for key, value in self._kept.pages(MINUTES, Query()):
+            minute, _, name = key.partition(".")
+            sums = None if name == self._id else self._kept.minute(key, value)
+            if sums is not None and sums.shares.forget("tenant", tenant):
+                at = int(minute) * MINUTE
+                await self._put(MINUTES, [self._document(key, at, sums.packed())])
+                erased += 1
+        folded = await self._kept.read()
+        if folded.sums.shares.forget("tenant", tenant):
+            await self._kept.write(Folded(folded.sums, folded.ids, folded.revision))
+            erased += 1
+        return erased
+
+    async def close(self) -> None:
+        """Write the last sums; raises `BackendError`."""
+        self.stop()
+        await self.write(closed=True)
+
+    def stop(self) -> None:
+        """Write no more by itself; idempotent."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _mine(self, total: Totals) -> Totals:
+        """Take off what earlier ids of this process have written."""
+        if self._base.plain():
+            total.add(self._base, sign=-1)
+        return total
+
+    async def _renew_if_forgotten(self, now: float) -> None:
+        """Go on under another id before others can take this process for dead."""
+        if self._written is None or now - self._written < DEAD / 2:
+            return
+        [found] = await self._store.demand(lambda: self._documents.get(SUMS, [self._id]))
+        if found is None:
+            self._base = self._acknowledged
+        else:  # what stands there may be of a write that was not acknowledged
+            self._base.add(Totals.of(codec.unpack(found, self._secret)["sums"]))
+        self._id = _new_id()
+        self._ids.add(self._id)
+        self._written = None
+
+    async def _put(self, kind: str, documents: list[Document]) -> None:
+        for start in range(0, len(documents), _A_PUT):
+            some = documents[start : start + _A_PUT]
+            await self._store.demand(lambda: self._documents.put(kind, some))  # noqa: B023
+
+    def _document(self, key: str, at: float, plain: object) -> Document:
+        return Document(key=key, value=codec.pack(plain, self._secret), at=at)
+
+    def _stir(self) -> None:
+        if not self._closed:
+            with contextlib.suppress(FabricClosedError):
+                self._post(self._wait)
+
+    def _wait(self) -> None:
+        is_busy = self._timer is not None or self._closed
+        if not is_busy:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._every, self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        if not self._closed:
+            self._writing = asyncio.get_running_loop().create_task(self._write_quietly())
+
+    async def _write_quietly(self) -> None:
+        try:
+            await self.write()
+        except Exception as error:  # noqa: BLE001 - tried again, and nobody waits for it
+            _log.warning("the sums could not be written: %s", type(error).__name__)
+            self._wait()
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)

@@ -1,0 +1,312 @@
+"""The sums of several processes in one store, with a clock that the test sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from cache_fabric.errors import BackendUnavailable
+from cache_fabric.folded_sums import DEAD, MINUTES, SUMS, FoldedSums
+from cache_fabric.instrumentation.events import LookupEvent
+from cache_fabric.instrumentation.metrics import DAY, Metrics, figures
+from cache_fabric.kept_sums import KeptSums
+from cache_fabric.part import Part
+from cache_fabric.stores.documents import Document, Query
+from cache_fabric.stores.memory import MemoryStore
+
+SECRET = b"secret"
+NOON = 43_200_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Process:
+    """One process of a fabric: what it measures, and what it writes of that."""
+
+    def __init__(self, store: MemoryStore, clock: Clock) -> None:
+        self.metrics = Metrics(clock)
+        self.posted: list[Callable[[], None]] = []
+        part = Part("store", store.open, open_timeout=10)
+        self.sums = KeptSums(self.metrics, part, store, SECRET, self.posted.append, clock=clock)
+
+    def hits(self, count: int, tenant: str | None = None) -> None:
+        for _ in range(count):
+            self.metrics(
+                LookupEvent(
+                    outcome="hit", model="m", reason="", seconds=0.001, tier="hot",
+                    saved_micros=100, tenant=tenant,
+                )
+            )  # fmt: skip
+
+    async def seen(self) -> int:
+        """How many hits the whole fabric had."""
+        hits: int = figures(await self.sums.total())["hits"]
+        return hits
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore("n")
+
+
+Make = Callable[[], Process]
+
+
+@pytest.fixture
+def process(store: MemoryStore, clock: Clock) -> Make:
+    return lambda: Process(store, clock)
+
+
+async def count(store: MemoryStore, kind: str) -> int:
+    return await store.documents.count(kind, Query())
+
+
+async def test_what_others_wrote_and_what_is_not_written_yet_add_up(process: Make) -> None:
+    one, two = process(), process()
+    one.hits(3)
+    await one.sums.write()
+    one.hits(1)
+    two.hits(10)
+    assert await one.seen() == 4
+    assert await two.seen() == 13
+    await one.sums.write()
+    assert await two.seen() == 14
+    assert figures(await two.sums.total())["cost_avoided"] == 0.0014
+
+
+async def test_a_process_that_measured_nothing_leaves_nothing(
+    process: Make, store: MemoryStore
+) -> None:
+    await process().sums.close()
+    assert await count(store, SUMS) == 0
+
+
+async def test_the_first_event_after_a_write_asks_for_the_next_one(process: Make) -> None:
+    one = process()
+    one.hits(3)
+    assert len(one.posted) == 1
+    await one.sums.write()
+    one.hits(1)
+    one.hits(1)
+    assert len(one.posted) == 2
+
+
+async def test_a_write_that_failed_after_it_was_done_counts_once(
+    process: Make, store: MemoryStore
+) -> None:
+    one, two = process(), process()
+    put = store.documents.put
+
+    async def lose_the_reply(kind: str, documents: Sequence[Document]) -> None:
+        await put(kind, documents)
+        raise BackendUnavailable("memory", "put", "lost the reply")
+
+    store.documents.put = lose_the_reply  # type: ignore[method-assign]
+    one.hits(3)
+    with pytest.raises(BackendUnavailable):
+        await one.sums.write()
+    store.documents.put = put  # type: ignore[method-assign]
+    one.hits(1)
+    await one.sums.write()
+    assert await two.seen() == 4
+
+
+async def test_ended_processes_become_one_record(
+    process: Make, store: MemoryStore, clock: Clock
+) -> None:
+    for _ in range(30):
+        one = process()
+        one.hits(2)
+        await one.sums.close()
+        clock.now += 1
+    last = process()
+    last.hits(1)
+    await last.sums.write()
+    assert await count(store, SUMS) < 10
+    assert await last.seen() == 61
+
+
+async def test_killed_processes_are_folded_and_living_ones_are_not(
+    process: Make, store: MemoryStore, clock: Clock
+) -> None:
+    for _ in range(20):
+        killed = process()
+        killed.hits(1)
+        await killed.sums.write()
+    clock.now += DEAD + 1
+    living = process()
+    living.hits(5)
+    await living.sums.write()
+    assert await count(store, SUMS) == 1
+    assert await living.seen() == 25
+
+
+async def test_a_fold_that_was_cut_short_counts_nobody_twice(
+    process: Make, store: MemoryStore, clock: Clock
+) -> None:
+    for _ in range(10):
+        one = process()
+        one.hits(1)
+        await one.sums.close()
+    reader = process()
+    part = Part("store", store.open, open_timeout=10)
+    delete = store.documents.delete
+
+    async def be_killed(kind: str, keys: Sequence[str]) -> int:
+        raise BackendUnavailable("memory", "delete", "killed before it")
+
+    store.documents.delete = be_killed  # type: ignore[method-assign]
+    with pytest.raises(BackendUnavailable):
+        await FoldedSums(part, store, SECRET).tidy(clock.now, "me")
+    store.documents.delete = delete  # type: ignore[method-assign]
+    assert await count(store, SUMS) == 10
+    assert await reader.seen() == 10
+    await FoldedSums(part, store, SECRET).tidy(clock.now, "me")
+    assert await count(store, SUMS) == 0
+    assert await reader.seen() == 10
+
+
+async def test_of_two_that_fold_at_once_one_does(process: Make, store: MemoryStore) -> None:
+    for _ in range(10):
+        one = process()
+        one.hits(1)
+        await one.sums.close()
+    part = Part("store", store.open, open_timeout=10)
+    first, second = FoldedSums(part, store, SECRET), FoldedSums(part, store, SECRET)
+    stale = await second.read()
+    await first.tidy(NOON, "me")
+    second.read = lambda: _returned(stale)  # type: ignore[method-assign]
+    await second.tidy(NOON, "other")
+    assert await process().seen() == 10
+
+
+async def _returned(value: Any) -> Any:
+    return value
+
+
+@pytest.mark.parametrize("folded", [False, True])
+async def test_a_process_that_was_silent_for_long_is_counted_once(
+    process: Make, store: MemoryStore, clock: Clock, folded: bool
+) -> None:
+    sleeper, other = process(), process()
+    sleeper.hits(7)
+    await sleeper.sums.write()
+    for _ in range(10 if folded else 0):
+        one = process()
+        one.hits(1)
+        await one.sums.close()
+    clock.now += DEAD + 1
+    other.hits(1)
+    await other.sums.write()
+    known = 18 if folded else 8
+    assert await other.seen() == known
+    sleeper.hits(2)
+    await sleeper.sums.write()
+    assert await other.seen() == known + 2
+    assert await sleeper.seen() == known + 2
+    clock.now += DEAD + 1
+    sleeper.hits(1)
+    await sleeper.sums.write()
+    assert await sleeper.seen() == known + 3
+    assert await other.seen() == known + 3
+
+
+async def test_a_window_holds_the_minutes_in_it_of_every_process(
+    process: Make, clock: Clock
+) -> None:
+    one, two = process(), process()
+    for each in (one, two):
+        each.hits(1)
+        await each.sums.write()
+    clock.now += 600
+    one.hits(10)
+    await one.sums.write()
+    clock.now += 60
+    two.hits(100)
+    minute = int(clock.now // 60)
+
+    async def hits(of: Process, minutes: int) -> int:
+        found: int = figures(await of.sums.since(minute - minutes))["hits"]
+        return found
+
+    assert [await hits(two, back) for back in (0, 1, 10, 11)] == [100, 110, 110, 112]
+    assert [await hits(one, back) for back in (0, 1, 11)] == [0, 10, 12]
+    await two.sums.write()
+    assert [await hits(one, back) for back in (0, 1, 11)] == [100, 110, 112]
+
+
+async def test_minutes_of_more_than_a_day_ago_are_dropped(
+    process: Make, store: MemoryStore, clock: Clock
+) -> None:
+    one = process()
+    for _ in range(5):
+        one.hits(1)
+        clock.now += 60
+    await one.sums.write()
+    assert await count(store, MINUTES) == 5
+    clock.now += (DAY + 2) * 60
+    one.hits(1)
+    await one.sums.write()
+    assert await count(store, MINUTES) == 1
+    assert await process().seen() == 6
+
+
+async def test_a_process_holds_no_more_than_a_day_of_minutes(clock: Clock) -> None:
+    metrics = Metrics(clock)
+    for _ in range(DAY + 50):
+        metrics(LookupEvent(outcome="miss", model="m", reason="", seconds=0.1))
+        clock.now += 60
+    assert len(metrics.minutes(0)) == DAY + 1
+    assert metrics.totals().outcomes["miss"] == DAY + 50
+
+
+async def test_sums_that_cannot_be_read_are_left_out(process: Make, store: MemoryStore) -> None:
+    one = process()
+    one.hits(2)
+    for kind, key in ((SUMS, "forged"), (MINUTES, "0.forged")):
+        await store.documents.put(kind, [Document(key=key, value=b"forged", at=NOON)])
+    assert await one.seen() == 2
+    assert figures(await one.sums.since(0))["hits"] == 2
+
+
+async def test_a_tenants_name_is_erased_and_what_it_saved_stays(
+    process: Make, store: MemoryStore, clock: Clock
+) -> None:
+    ended = [process() for _ in range(20)]
+    for each in ended[:10]:
+        each.hits(1, "gone")
+        await each.sums.close()
+    runs, other = ended[10], ended[11]
+    runs.hits(1, "gone")  # folds the ten
+    await runs.sums.write()
+    other.hits(2, "gone")
+    other.hits(3, "stays")
+    await other.sums.write()
+    # The record, sums and minute of the other, and the minutes of the ten.
+    assert await runs.sums.erase("gone") == 13
+    await other.sums.forget(runs.sums.mark("gone"))
+    whole = await runs.sums.total()
+    tenants = {name: row[1] for name, row in whole.shares.rows()["tenant"].items()}
+    assert tenants == {"(other)": 13, "stays": 3}
+    assert not await holds(store, b"gone")
+
+
+async def holds(store: MemoryStore, word: bytes) -> bool:
+    records = [record.value for record in await store.records("")]
+    for kind in (SUMS, MINUTES):
+        found = await store.documents.find(kind, Query(), limit=1000)
+        records += [value for _, value in found.items]
+    return any(word in value for value in records)
