@@ -15,19 +15,19 @@ from typing import Any
 
 from cache_fabric import codec
 from cache_fabric.errors import CodecError
-from cache_fabric.instrumentation.metrics import DAY, MINUTE
+from cache_fabric.instrumentation.metrics import HOUR, MINUTE, SPANS
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.part import Part
 from cache_fabric.stores.base import CommitConflict, Store, Write
 from cache_fabric.stores.documents import Query
 
-__all__ = ["DEAD", "MINUTES", "SUMS", "Folded", "FoldedSums", "OfProcess"]
+__all__ = ["DEAD", "KINDS", "SUMS", "Folded", "FoldedSums", "OfProcess"]
 
 SUMS = "m"
 """Kind of the documents that hold the sums of a process."""
 
-MINUTES = "n"
-"""Kind of those that hold its sums of one minute."""
+KINDS = {MINUTE: "n", HOUR: "o"}
+"""Kinds of those that hold its sums of one minute or hour."""
 
 DEAD = 3600.0
 """Seconds without a word after which a process has ended."""
@@ -110,13 +110,13 @@ class FoldedSums:
             if (after := found.cursor) is None:
                 return
 
-    def minute(self, key: str, value: bytes) -> Totals | None:
-        """Return the sums of a minute, ``None`` if they cannot be read."""
+    def span(self, key: str, value: bytes) -> Totals | None:
+        """Return the sums of a minute or hour, ``None`` if they cannot be read."""
         plain = self._plain(key, value)
         return None if plain is None else Totals.unpacked(plain)
 
     async def tidy(self, now: float, alive: str) -> None:
-        """Fold the sums of processes that have ended, and drop minutes of more than a day ago.
+        """Fold the sums of processes that have ended, and drop spans of more than a day ago.
 
         Raises `BackendError`.
         """
@@ -139,17 +139,16 @@ class FoldedSums:
             gone += ended
         if gone:
             await self._store.demand(lambda: self._documents.delete(SUMS, gone))
-        await self._drop(now - (DAY + 1) * MINUTE)
+        for seconds, kind in KINDS.items():
+            await self._drop(kind, now - (SPANS[seconds] + 1) * seconds)
 
-    async def _drop(self, until: float) -> None:
+    async def _drop(self, kind: str, until: float) -> None:
         query = Query(until=until)
         while True:
-            found = await self._store.demand(
-                lambda: self._documents.find(MINUTES, query, limit=_PAGE)
-            )
+            found = await self._store.demand(lambda: self._documents.find(kind, query, limit=_PAGE))
             keys = [key for key, _ in found.items]
             if keys:
-                await self._store.demand(lambda: self._documents.delete(MINUTES, keys))  # noqa: B023
+                await self._store.demand(lambda: self._documents.delete(kind, keys))  # noqa: B023
             if not keys and found.cursor is None:
                 return
 

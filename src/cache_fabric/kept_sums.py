@@ -1,8 +1,11 @@
 """The sums of this process in the store, where they add up with those of the others.
 
 A process writes what it has measured behind, some seconds after the first event that is not written
-yet and when it closes: in all, and by the minute for a day. What is written replaces what it wrote
-before, so a write may be tried again. Killed, it loses the last seconds. Lives on the home loop.
+yet and when it closes: in all, and by minute and hour for a day. What is written replaces what it
+wrote before, so a write may be tried again. Killed, it loses the last seconds. Lives on the home
+loop.
+
+Minutes and hours are dropped after a day and never folded, so they keep one id of the process.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ from collections.abc import Callable
 
 from cache_fabric import codec
 from cache_fabric.errors import FabricClosedError
-from cache_fabric.folded_sums import DEAD, MINUTES, SUMS, Folded, FoldedSums
-from cache_fabric.instrumentation.metrics import MINUTE, Metrics
+from cache_fabric.folded_sums import DEAD, KINDS, SUMS, Folded, FoldedSums
+from cache_fabric.instrumentation.metrics import HOUR, MINUTE, Metrics
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.part import Part
 from cache_fabric.stores.base import Store
@@ -29,6 +32,7 @@ __all__ = ["KeptSums"]
 _EVERY = 5.0  # seconds between an event and the write of it
 _TIDY_EVERY = 600.0
 _A_PUT = 500
+_A_TURN = 20
 _log = logging.getLogger("cache_fabric")
 
 
@@ -66,11 +70,11 @@ class KeptSums:
         self._kept = FoldedSums(store, records, secret)
         self._turn = asyncio.Lock()
         self._id = _new_id()
-        self._ids = {self._id}
+        self._process = self._id
         self._base = Totals()  # what earlier ids of this process have written
         self._acknowledged = Totals()
         self._written: float | None = None
-        self._first_minute = 0
+        self._first = dict.fromkeys(KINDS, 0)  # number of the first span that is to be written
         self._tidied = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -87,18 +91,19 @@ class KeptSums:
             total = self._metrics.totals()
             if not total.plain():
                 return
-            minutes = self._metrics.minutes(self._first_minute)
+            spans = {each: self._metrics.spans(each, self._first[each]) for each in KINDS}
             sums = {"sums": self._mine(total).plain(), "at": now, "closed": closed}
             await self._put(SUMS, [self._document(self._id, now, sums)])
             self._acknowledged, self._written = total, now
-            await self._put(
-                MINUTES,
-                [
-                    self._document(f"{minute}.{self._id}", minute * MINUTE, packed)
-                    for minute, packed in minutes.items()
-                ],
-            )
-            self._first_minute = max(minutes, default=self._first_minute)
+            for seconds, kind in KINDS.items():
+                await self._put(
+                    kind,
+                    [
+                        self._document(f"{number}.{self._process}", number * seconds, packed)
+                        for number, packed in spans[seconds].items()
+                    ],
+                )
+                self._first[seconds] = max(spans[seconds], default=self._first[seconds])
         if not closed and now >= self._tidied + _TIDY_EVERY:
             self._tidied = now
             await self._kept.tidy(now, self._id)
@@ -116,22 +121,22 @@ class KeptSums:
 
     async def since(self, first: int) -> Totals:
         """Return the sums over all processes from a minute on; raises `BackendError`."""
-        total = self.own_since(first)
-        read = 0
-        async for key, value in self._kept.pages(MINUTES, Query(since=first * MINUTE)):
-            if key.partition(".")[2] in self._ids:
-                continue
-            if (sums := self._kept.minute(key, value)) is not None:
-                total.add(sums)
-            read += 1
-            if read % 20 == 0:
-                await asyncio.sleep(0)  # lookups take turns
+        total, read = self.own_since(first), 0
+        for seconds, query in _parts(first):
+            async for key, value in self._kept.pages(KINDS[seconds], query):
+                if key.partition(".")[2] == self._process:
+                    continue
+                if (sums := self._kept.span(key, value)) is not None:
+                    total.add(sums)
+                read += 1
+                if read % _A_TURN == 0:
+                    await asyncio.sleep(0)  # lookups take turns
         return total
 
     def own_since(self, first: int) -> Totals:
         """Return what this process alone measured from a minute on."""
         total = Totals()
-        for packed in self._metrics.minutes(first).values():
+        for packed in self._metrics.spans(MINUTE, first).values():
             total.add(Totals.unpacked(packed))
         return total
 
@@ -151,7 +156,7 @@ class KeptSums:
             for totals in (self._base, self._acknowledged):
                 totals.shares.forget("tenant", name)
         if names:
-            self._first_minute = 0
+            self._first = dict.fromkeys(KINDS, 0)
             await self.write()
 
     async def erase(self, tenant: str) -> int:
@@ -166,13 +171,14 @@ class KeptSums:
                 plain = {"sums": process.sums.plain(), "at": process.at, "closed": process.closed}
                 await self._put(SUMS, [self._document(name, process.at, plain)])
                 erased += 1
-        async for key, value in self._kept.pages(MINUTES, Query()):
-            minute, _, name = key.partition(".")
-            sums = None if name == self._id else self._kept.minute(key, value)
-            if sums is not None and sums.shares.forget("tenant", tenant):
-                at = int(minute) * MINUTE
-                await self._put(MINUTES, [self._document(key, at, sums.packed())])
-                erased += 1
+        for seconds, kind in KINDS.items():
+            async for key, value in self._kept.pages(kind, Query()):
+                number, _, name = key.partition(".")
+                sums = None if name == self._process else self._kept.span(key, value)
+                if sums is not None and sums.shares.forget("tenant", tenant):
+                    at = int(number) * seconds
+                    await self._put(kind, [self._document(key, at, sums.packed())])
+                    erased += 1
         folded = await self._kept.read()
         if folded.sums.shares.forget("tenant", tenant):
             await self._kept.write(Folded(folded.sums, folded.ids, folded.revision))
@@ -206,7 +212,6 @@ class KeptSums:
         else:  # what stands there may be of a write that was not acknowledged
             self._base.add(Totals.of(codec.unpack(found, self._secret)["sums"]))
         self._id = _new_id()
-        self._ids.add(self._id)
         self._written = None
 
     async def _put(self, kind: str, documents: list[Document]) -> None:
@@ -239,6 +244,13 @@ class KeptSums:
         except Exception as error:  # noqa: BLE001 - tried again, and nobody waits for it
             _log.warning("the sums could not be written: %s", type(error).__name__)
             self._wait()
+
+
+def _parts(first: int) -> list[tuple[int, Query]]:
+    """Minutes up to the first full hour, and hours from there on."""
+    since = first * MINUTE
+    full = -(-since // HOUR) * HOUR
+    return [(MINUTE, Query(since=since, until=full)), (HOUR, Query(since=full))]
 
 
 def _new_id() -> str:

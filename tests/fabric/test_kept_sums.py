@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cache_fabric.errors import BackendUnavailable
-from cache_fabric.folded_sums import DEAD, MINUTES, SUMS, FoldedSums
+from cache_fabric.folded_sums import DEAD, KINDS, SUMS, FoldedSums
 from cache_fabric.instrumentation.events import LookupEvent
-from cache_fabric.instrumentation.metrics import DAY, Metrics, figures
+from cache_fabric.instrumentation.metrics import HOUR, MINUTE, SPANS, Metrics, figures
 from cache_fabric.kept_sums import KeptSums
 from cache_fabric.part import Part
 from cache_fabric.stores.documents import Document, Query
@@ -18,6 +18,7 @@ from cache_fabric.stores.memory import MemoryStore
 
 SECRET = b"secret"
 NOON = 43_200_000.0
+MINUTES, HOURS, DAY = KINDS[MINUTE], KINDS[HOUR], SPANS[MINUTE]
 
 
 class Clock:
@@ -248,6 +249,36 @@ async def test_a_window_holds_the_minutes_in_it_of_every_process(
     assert [await hits(one, back) for back in (0, 1, 11)] == [100, 110, 112]
 
 
+async def test_a_long_window_is_read_by_the_hour_and_misses_no_minute(
+    process: Make, store: MemoryStore, clock: Clock
+) -> None:
+    one, reader = process(), process()
+    clock.now = NOON + 1800
+    for _ in range(300):  # one hit a minute, from half past
+        one.hits(1)
+        clock.now += 60
+    await one.sums.write()
+    last = int(clock.now // 60)
+    for back in (1, 29, 30, 31, 89, 90, 91, 150, 299, 300, 400):
+        found = figures(await reader.sums.since(last - back))
+        assert found["hits"] == min(back, 300)
+    await store.documents.delete(MINUTES, [f"{last - n}.{one.sums._process}" for n in range(301)])
+    assert figures(await reader.sums.since(last - 300))["hits"] == 270  # hours do not need them
+
+
+async def test_an_hour_of_a_process_that_was_silent_in_it_is_counted_once(
+    process: Make, clock: Clock
+) -> None:
+    one, reader = process(), process()
+    one.hits(1)
+    await one.sums.write()
+    clock.now += DEAD - 60
+    one.hits(1)
+    await one.sums.write()
+    assert figures(await reader.sums.since(int(NOON // 60)))["hits"] == 2
+    assert await reader.seen() == 2
+
+
 async def test_minutes_of_more_than_a_day_ago_are_dropped(
     process: Make, store: MemoryStore, clock: Clock
 ) -> None:
@@ -269,14 +300,15 @@ async def test_a_process_holds_no_more_than_a_day_of_minutes(clock: Clock) -> No
     for _ in range(DAY + 50):
         metrics(LookupEvent(outcome="miss", model="m", reason="", seconds=0.1))
         clock.now += 60
-    assert len(metrics.minutes(0)) == DAY + 1
+    assert len(metrics.spans(MINUTE, 0)) == DAY + 1
+    assert len(metrics.spans(HOUR, 0)) == 25
     assert metrics.totals().outcomes["miss"] == DAY + 50
 
 
 async def test_sums_that_cannot_be_read_are_left_out(process: Make, store: MemoryStore) -> None:
     one = process()
     one.hits(2)
-    for kind, key in ((SUMS, "forged"), (MINUTES, "0.forged")):
+    for kind, key in ((SUMS, "forged"), (HOURS, "0.forged")):
         await store.documents.put(kind, [Document(key=key, value=b"forged", at=NOON)])
     assert await one.seen() == 2
     assert figures(await one.sums.since(0))["hits"] == 2
@@ -295,8 +327,8 @@ async def test_a_tenants_name_is_erased_and_what_it_saved_stays(
     other.hits(2, "gone")
     other.hits(3, "stays")
     await other.sums.write()
-    # The record, sums and minute of the other, and the minutes of the ten.
-    assert await runs.sums.erase("gone") == 13
+    # The record, the sums of the other, and the minute and hour of eleven.
+    assert await runs.sums.erase("gone") == 24
     await other.sums.forget(runs.sums.mark("gone"))
     whole = await runs.sums.total()
     tenants = {name: row[1] for name, row in whole.shares.rows()["tenant"].items()}
@@ -306,7 +338,7 @@ async def test_a_tenants_name_is_erased_and_what_it_saved_stays(
 
 async def holds(store: MemoryStore, word: bytes) -> bool:
     records = [record.value for record in await store.records("")]
-    for kind in (SUMS, MINUTES):
+    for kind in (SUMS, *KINDS.values()):
         found = await store.documents.find(kind, Query(), limit=1000)
         records += [value for _, value in found.items]
     return any(word in value for value in records)

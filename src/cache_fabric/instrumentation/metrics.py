@@ -1,4 +1,4 @@
-"""The sums of this process, in all and by the minute."""
+"""The sums of this process, in all, by the minute and by the hour."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from cache_fabric.instrumentation.figures import figures
 from cache_fabric.instrumentation.sums import add_event
 from cache_fabric.instrumentation.totals import Totals
 
-__all__ = ["DAY", "MINUTE", "Metrics", "figures"]
+__all__ = ["HOUR", "MINUTE", "SPANS", "Metrics", "figures"]
 
-MINUTE = 60.0
-DAY = 1440
-"""Minutes that are kept each by itself."""
+MINUTE = 60
+HOUR = 3600
+SPANS = {MINUTE: 1440, HOUR: 25}
+"""Seconds of a span, and how many of these are kept each by itself."""
 
 
 class Metrics:
     """Adds events up; a hook of the fabric, called from any thread.
 
     Events are added to the sums of the running minute alone; those join the rest when it is over.
+    A span has a number: how many of its length have passed since the epoch.
 
     Args:
         clock: Seconds since the epoch.
@@ -44,7 +46,8 @@ class Metrics:
         self._minute = 0
         self._now = Totals()
         self._past = Totals()
-        self._minutes: dict[int, bytes] = {}
+        self._hour = Totals()  # the running one, without the running minute
+        self._spans: dict[int, dict[int, bytes]] = {seconds: {} for seconds in SPANS}
         self._quiet = True
 
     def __call__(self, event: Event) -> None:
@@ -70,34 +73,53 @@ class Metrics:
             copy.add(self._now)
         return copy
 
-    def minutes(self, first: int) -> dict[int, bytes]:
-        """Return the packed sums of each minute from one on, counted since the epoch."""
+    def spans(self, seconds: int, first: int) -> dict[int, bytes]:
+        """Return the packed sums of each minute or hour from one on, by its number."""
         with self._lock:
-            found = {minute: data for minute, data in self._minutes.items() if minute >= first}
-            if self._minute >= first:
-                found[self._minute] = self._now.packed()
+            found = {n: data for n, data in self._spans[seconds].items() if n >= first}
+            running = self._minute * MINUTE // seconds
+            if self._minute and running >= first:
+                found[running] = self._running(seconds).packed()
         return found
 
     def forget_tenant(self, name: str) -> None:
         """Take a tenant's name out of the sums."""
         with self._lock:
-            for totals in (self._past, self._now):
+            for totals in (self._past, self._hour, self._now):
                 totals.shares.forget("tenant", name)
-            for minute, data in self._minutes.items():
-                totals = Totals.unpacked(data)
-                if totals.shares.forget("tenant", name):
-                    self._minutes[minute] = totals.packed()
+            for spans in self._spans.values():
+                for number, data in spans.items():
+                    totals = Totals.unpacked(data)
+                    if totals.shares.forget("tenant", name):
+                        spans[number] = totals.packed()
+
+    def _running(self, seconds: int) -> Totals:
+        if seconds == MINUTE:
+            return self._now
+        hour = Totals()
+        hour.add(self._hour)
+        hour.add(self._now)
+        return hour
 
     def _turn(self, now: float) -> None:
         """Begin another minute."""
+        minute = int(now // MINUTE)
         if self._minute:
             self._past.add(self._now)
-            self._minutes[self._minute] = self._now.packed()
-            while len(self._minutes) > DAY:
-                del self._minutes[next(iter(self._minutes))]
-        self._minute = int(now // MINUTE)
-        self._ends = (self._minute + 1) * MINUTE
+            self._hour.add(self._now)
+            self._end(MINUTE, self._minute, self._now)
+            if minute * MINUTE // HOUR != self._minute * MINUTE // HOUR:
+                self._end(HOUR, self._minute * MINUTE // HOUR, self._hour)
+                self._hour = Totals()
+        self._minute = minute
+        self._ends = (minute + 1) * MINUTE
         self._now = Totals()
+
+    def _end(self, seconds: int, number: int, sums: Totals) -> None:
+        spans = self._spans[seconds]
+        spans[number] = sums.packed()
+        while len(spans) > SPANS[seconds]:
+            del spans[next(iter(spans))]
 
 
 def _nothing() -> None:
