@@ -27,7 +27,7 @@ with create_cache_fabric("memory", store=store).sync as fabric:
         state = {"contexts": [{"key": "router:support:system_prompt", "version": 2}]}
         fabric.track_execution(run, "support", state)
         fabric.record_feedback(run, {"user_rating": 1})
-    print(fabric.get_metrics()["label_guards"].get("moved", 0))
+    print(fabric._fabric._metrics.totals().label_guards["moved"])  # of this process alone
 """
 
 
