@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from broken_stores import DeadStore
-from cache_fabric import CacheFabric, CacheRequest, create_cache_fabric
+from cache_fabric import CacheFabric, CacheRequest, Miss, Verified, create_cache_fabric
 from cache_fabric.errors import BackendUnavailable, ValidationError
 from cache_fabric.stores.memory import MemoryStore
 from cache_fabric.types import Usage
@@ -136,3 +137,24 @@ async def test_failed_calls_are_in_no_term_of_the_hit_rate(ask: Ask) -> None:
         figures = await fabric.get_metrics()
     assert figures["hit_rate"] == 50.0
     assert figures["requests_by_outcome"]["error"] == 1
+
+
+async def test_a_call_that_only_checks_an_answer_is_overhead(ask: Ask) -> None:
+    policy = Verified(max_error=0.2, reask=0.5)
+    async with create_cache_fabric("memory", policy=policy, prices={"m": _PRICE}) as fabric:
+        outcomes: Counter[str] = Counter()
+        for n in range(40):
+            question = f"How do I return the item number {n} to the shop?"
+            for wording in (question, question.replace("How do I", "How can I")):
+                request = CacheRequest(model="m", messages=[{"role": "user", "content": wording}])
+                found = await fabric.lookup(request)
+                outcomes[getattr(found, "reason", "").rpartition(", ")[2]] += 1
+                if isinstance(found, Miss):
+                    await fabric.store(found.ticket, f"By post {n}.", usage=USAGE)
+        figures = await fabric.get_metrics()
+    explored = outcomes["asked anew as a sample"]
+    assert explored > 0
+    assert figures["explored"] == explored
+    assert figures["cost_overhead_by"]["exploration"] == pytest.approx(explored * 1100 / 1e6)
+    # Nothing was saved by these: what they avoided and what they cost are the same.
+    assert figures["cost_saved"] == pytest.approx(figures["hits"] * 1100 / 1e6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,11 +33,13 @@ class Clock:
 class Process:
     """One process of a fabric: what it measures, and what it writes of that."""
 
-    def __init__(self, store: MemoryStore, clock: Clock) -> None:
+    def __init__(self, store: MemoryStore, clock: Clock, every: float = 5.0) -> None:
         self.metrics = Metrics(clock)
         self.posted: list[Callable[[], None]] = []
         part = Part("store", store.open, open_timeout=10)
-        self.sums = KeptSums(self.metrics, part, store, SECRET, self.posted.append, clock=clock)
+        self.sums = KeptSums(
+            self.metrics, part, store, SECRET, self.posted.append, clock=clock, every=every
+        )
 
     def hits(self, count: int, tenant: str | None = None) -> None:
         for _ in range(count):
@@ -125,6 +128,26 @@ async def test_a_write_that_failed_after_it_was_done_counts_once(
     assert await two.seen() == 4
 
 
+async def test_a_write_behind_that_failed_is_tried_again(store: MemoryStore, clock: Clock) -> None:
+    one = Process(store, clock, every=0.001)
+    put, failures = store.documents.put, [BackendUnavailable("memory", "put", "is away")] * 2
+
+    async def fail_twice(kind: str, documents: Sequence[Document]) -> None:
+        if failures:
+            raise failures.pop()
+        await put(kind, documents)
+
+    store.documents.put = fail_twice  # type: ignore[method-assign]
+    one.hits(3)
+    [asked_for] = one.posted
+    asked_for()
+    async with asyncio.timeout(30):
+        while await count(store, SUMS) == 0:
+            await asyncio.sleep(0.001)
+    assert not failures
+    one.sums.stop()
+
+
 async def test_ended_processes_become_one_record(
     process: Make, store: MemoryStore, clock: Clock
 ) -> None:
@@ -181,17 +204,18 @@ async def test_a_fold_that_was_cut_short_counts_nobody_twice(
 
 
 async def test_of_two_that_fold_at_once_one_does(process: Make, store: MemoryStore) -> None:
-    for _ in range(10):
-        one = process()
-        one.hits(1)
-        await one.sums.close()
     part = Part("store", store.open, open_timeout=10)
     first, second = FoldedSums(part, store, SECRET), FoldedSums(part, store, SECRET)
     stale = await second.read()
-    await first.tidy(NOON, "me")
-    second.read = lambda: _returned(stale)  # type: ignore[method-assign]
-    await second.tidy(NOON, "other")
-    assert await process().seen() == 10
+    for folds in (first, second):
+        for _ in range(10):
+            one = process()
+            one.hits(1)
+            await one.sums.write(closed=True)
+        if folds is second:
+            second.read = lambda: _returned(stale)  # type: ignore[method-assign]
+        await folds.tidy(NOON, "me")
+    assert await process().seen() == 20
 
 
 async def _returned(value: Any) -> Any:

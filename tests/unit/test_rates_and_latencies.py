@@ -132,6 +132,17 @@ def test_shares_hold_a_bounded_number_of_names() -> None:
     assert sum(row[0] for row in shares.rows()["model"].values()) == 5000
 
 
+def test_the_names_that_are_kept_are_those_that_saved_most() -> None:
+    shares = Shares()
+    for n in range(1000):
+        shares.count(lookup("hit", tenant=f"t{n}", saved_micros=n))
+        for _ in range(3):
+            shares.count(lookup("miss", tenant=f"idle{n}"))
+    shares.add(Shares())
+    kept = set(shares.rows()["tenant"])
+    assert {f"t{n}" for n in range(950, 1000)} <= kept
+
+
 def test_sums_that_were_packed_and_taken_off_leave_nothing() -> None:
     metrics = Metrics()
     for event in (lookup("hit", tenant="a"), lookup("miss"), lookup("bypass")):

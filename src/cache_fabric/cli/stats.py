@@ -14,7 +14,7 @@ __all__ = ["stats"]
 
 
 def stats(fabric: FabricOption = None, json: JsonOption = False) -> None:
-    """Show what is kept and measured, over all processes that used this fabric and closed it."""
+    """Show what is kept and measured, over all processes that used this fabric."""
     opened = open_fabric(fabric)
     try:
         found = opened.sync.inspect()
