@@ -124,3 +124,30 @@ def test_of_a_process_that_is_killed_all_but_the_last_seconds_is_there(store: st
     with opened(store).sync as fabric:
         assert fabric.get_metrics()["hits"] == hits
         assert fabric.get_metrics("1h")["hits"] == hits
+
+
+FORK = """
+import os, sys
+from cache_fabric import CacheRequest, create_cache_fabric
+
+fabric = create_cache_fabric("memory", store=sys.argv[1]).sync
+request = CacheRequest(model="m", messages=[{"role": "user", "content": "q"}])
+fabric.store(fabric.lookup(request).ticket, "a")
+fabric.lookup(request)
+fabric.flush()
+child = os.fork()
+if child:  # first the child: SQLite loses what one writes while its parent closes the file
+    os.waitpid(child, 0)
+fabric.lookup(request)
+fabric.close()
+if not child:
+    os._exit(0)
+"""
+
+
+def test_a_forked_child_does_not_count_again_what_its_parent_did(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'fabric.db'}"
+    subprocess.run([sys.executable, "-c", FORK, store], check=True, timeout=100)
+    with opened(store).sync as fabric:
+        found = fabric.get_metrics()
+    assert (found["hits"], found["misses"]) == (3, 1)
