@@ -78,3 +78,17 @@ def test_names_of_unpriced_models_are_bounded_and_their_counts_exact() -> None:
     assert len(shown) == 21
     assert sum(shown.values()) == 100
     assert list(totals_of(call(COUNTED, None, "x" * 10_000)).unpriced) == ["x" * 128]
+
+
+def test_names_of_unpriced_models_stay_few_in_sums_over_any_number_of_processes() -> None:
+    sums = totals_of(*(call(COUNTED, None, "often") for _ in range(5)))
+    for process in range(30):
+        sums.add(totals_of(*(call(COUNTED, None, f"{process}-{i}") for i in range(30))))
+    assert len(sums.unpriced) <= 200
+    assert sums.unpriced.total() == 905
+    assert next(iter(figures(sums)["unpriced_models"].items())) == ("often", 5)
+
+
+def test_a_model_whose_name_is_no_text_leaves_the_sums_writable() -> None:
+    sums = totals_of(call(COUNTED, None, "bad \ud800"))
+    assert Totals.unpacked(sums.packed()).unpriced == {"bad ?": 1}

@@ -12,10 +12,11 @@ from typing import Any
 
 from cache_fabric.types import Usage
 
-__all__ = ["OTHER", "count_price", "coverage"]
+__all__ = ["OTHER", "count_price", "coverage", "trim"]
 
 OTHER = "(other)"
 _MOST_NAMES = 20
+_MOST_KEPT = 100
 _NAME = 128
 
 # Of an answer: priced by tokens that were counted or estimated; its model is not; or no tokens.
@@ -41,8 +42,18 @@ def count_price(
         prices[_NO_USAGE] += 1
     else:
         prices[_UNPRICED] += 1
-        name = model[:_NAME]
+        name = model[:_NAME].encode(errors="replace").decode()
         unpriced[name if name in unpriced or len(unpriced) < _MOST_NAMES else OTHER] += 1
+
+
+def trim(unpriced: Counter[str]) -> None:
+    """Count the rarest names as one where sums that were added up have too many."""
+    if len(unpriced) <= 2 * _MOST_KEPT:  # seldom, as it costs a sort
+        return
+    named = Counter({name: count for name, count in unpriced.items() if name != OTHER})
+    for name, count in named.most_common()[_MOST_KEPT:]:
+        del unpriced[name]
+        unpriced[OTHER] += count
 
 
 def coverage(prices: Mapping[str, int], unpriced: Counter[str]) -> dict[str, Any]:

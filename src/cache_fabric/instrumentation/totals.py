@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from cache_fabric.instrumentation.coverage import trim
 from cache_fabric.instrumentation.shares import Shares
 
 __all__ = ["Totals"]
@@ -149,6 +150,7 @@ class Totals:
                 mine.update(theirs)
             else:
                 mine.subtract(theirs)
+        trim(self.unpriced)
 
 
 def _same(value: Any) -> Any:
