@@ -59,5 +59,5 @@ with fabric.sync:
 
 dollars = metrics["cost_saved"]
 money = "price unknown" if dollars is None else f"${dollars:.6f}"
-print(f"\n{metrics['hits']} of {metrics['requests']} from the cache", end="")
+print(f"\nso far {metrics['hits']} of {metrics['requests']} from the cache", end="")
 print(f" | saved {metrics['tokens_saved']} tokens, {money}")

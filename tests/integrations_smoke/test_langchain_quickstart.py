@@ -45,7 +45,7 @@ def test_the_second_run_answers_from_the_cache(run: Run) -> None:
     assert tiers(first) == ["none", "hot", "semantic", "none"]
     assert "2 of 4 from the cache" in first
     assert tiers(second) == ["exact", "hot", "semantic", "exact"]
-    assert "4 of 4 from the cache" in second
+    assert "so far 6 of 8 from the cache" in second
 
 
 def test_the_simulated_model_says_so_and_takes_any_question(run: Run) -> None:
