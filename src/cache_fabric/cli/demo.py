@@ -16,6 +16,8 @@ from cache_fabric.cli._fabric import JsonOption, fail, print_json
 from cache_fabric.demo.traffic import Question, demo_stream, labelled_stream
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.factory import DEFAULT_PATH, create_cache_fabric
+from cache_fabric.instrumentation.figures import figures
+from cache_fabric.instrumentation.metrics import Metrics
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -57,7 +59,8 @@ def demo(
         stream = labelled_stream(data, requests or None) if data else demo_stream(requests)
         chat, about = _model(model, stream, latency)
         events: list[Event] = []
-        fabric = create_cache_fabric("local", path=path, hooks=[events.append])
+        counted = Metrics()
+        fabric = create_cache_fabric("local", path=path, hooks=[events.append, counted])
         fabric.sync.open()
     except CacheFabricError as error:
         fail(str(error))
@@ -66,7 +69,7 @@ def demo(
             fabric.sync.clear()
         kept = sum(fabric.sync.inspect().answers.values())
         outcome = _run(DemoRun(chat, fabric, events, stream), len(stream), quiet=json)
-        result = _result(outcome, fabric, about, kept, path)
+        result = _result(outcome, fabric, counted, about, kept, path)
     if json:
         print_json(result)
     else:
@@ -110,9 +113,14 @@ def _run(run: DemoRun, requests: int, *, quiet: bool) -> Outcome:
 
 
 def _result(
-    outcome: Outcome, fabric: CacheFabric, about: dict[str, Any], kept: int, path: Path
+    outcome: Outcome,
+    fabric: CacheFabric,
+    counted: Metrics,
+    about: dict[str, Any],
+    kept: int,
+    path: Path,
 ) -> dict[str, Any]:
-    metrics = fabric.sync.get_metrics()
+    metrics = figures(counted.totals())  # of this run: the fabric's own are of all runs
     names = ("tokens_saved", "tokens_spent", "cost_saved", "cost_spent", "speedup")
     return {
         **about,
