@@ -2,7 +2,7 @@
 
 Run as ``python -m erasure_peer '{"store": ..., "namespace": ..., "asked": [...]}'``: it looks the
 questions up until they are hot, prints ``ready``, waits for the note of an erasure, looks them up
-again, and prints which are hits. It ends with its standard input.
+again until the first is none, and prints which are hits. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from typing import Any
 
 from cache_fabric import CacheRequest, ContextScope, FabricConfig, Hit, create_cache_fabric
@@ -30,7 +31,10 @@ def main() -> None:
         contexts = [opened.get_context("prompt", tenant=one) for one in given["tenants"]]
         print(json.dumps({"hits": before, "contexts": [bool(one) for one in contexts]}), flush=True)
         heard.wait(60)
+        deadline = time.monotonic() + 30
         after = asked(opened, given)
+        while after[0] and time.monotonic() < deadline:  # copies are searched in turns
+            after = asked(opened, given)
         scope = ContextScope.TENANT
         contexts = [
             opened.get_context("prompt", scope=scope, tenant=one) for one in given["tenants"]
