@@ -279,7 +279,7 @@ async def test_what_is_said_at_once_is_taken_one_after_another(
     await fabric.track_execution("1", "g", served("a"))
     ratings = [{"user_rating": 1 + n // 50, "annotator_id": f"p{n % 50}"} for n in range(200)]
     kept = await asyncio.gather(*(fabric.record_feedback("1", given) for given in ratings))
-    last = {feedback.id: feedback for feedback in kept}
+    last = {f.id: f for f in sorted(kept, key=lambda f: f.timestamp)}  # whoever had its turn last
     listed = await fabric.list_feedback("1", limit=100)
     assert {f.id: f.data for f in listed} == {f.id: f.data for f in last.values()}
     assert bench.standing == {(f.id, "a"): f.verdict for f in last.values()}
