@@ -6,6 +6,7 @@
       ConfigurationError (ValueError)        an option, a backend, a path: the message names it
         MissingExtraError (ImportError)      names the install command
       ValidationError (ValueError)           a value that was passed in: field and expectation
+      ManifestError (ValueError)             a manifest that cannot be read: file, line and field
       NotFound (LookupError)                 a key, a version, an execution that is not there
       VersionConflict                        a compare-and-set lost; carries what is current
       NotCacheable (ValueError)              a request with no stable key: becomes a bypass
@@ -33,6 +34,7 @@ __all__ = [
     "ConfigurationError",
     "FabricClosedError",
     "IncompleteErasure",
+    "ManifestError",
     "MissingExtraError",
     "NotCacheable",
     "NotFound",
@@ -65,6 +67,27 @@ class ValidationError(CacheFabricError, ValueError):
         self.field = field
         self.expected = expected
         super().__init__(f"{field}: {expected}")
+
+
+class ManifestError(CacheFabricError, ValueError):
+    """A manifest is broken or of no format that we read; the message is ``file:line: field: text``.
+
+    Attributes:
+        file: As it was named, ``None`` for a manifest that is no file.
+        line: From 1, ``None`` where it is not known.
+        field: As ``graphs[0].nodes[2].config.prompt``; empty for the file as a whole.
+        expected: What was expected there.
+    """
+
+    def __init__(
+        self, expected: str, *, file: str | None = None, line: int | None = None, field: str = ""
+    ) -> None:
+        self.file = file
+        self.line = line
+        self.field = field
+        self.expected = expected
+        place = ":".join(str(each) for each in (file, line) if each is not None)
+        super().__init__(": ".join(filter(None, (place, field, expected))))
 
 
 class NotFound(CacheFabricError, LookupError):

@@ -1,0 +1,1 @@
+"""From compiled manifests to running agents; importing this package imports no SDK."""
