@@ -18,6 +18,7 @@ class FabricConfig:
 
     Attributes:
         namespace: Answers and records of two namespaces never meet.
+        agent: Name of this process in `fleet`; ``None`` keeps it out of there.
         secret: Keys the hashes; give every process of a deployment the same.
         ttl: Seconds an answer may be served, counted from its birth; ``None`` for ever.
         ttl_jitter: Largest share of a ttl that is taken off, so that answers which were born
@@ -63,6 +64,7 @@ class FabricConfig:
     """
 
     namespace: str = "default"
+    agent: str | None = None
     secret: bytes = b"cache-fabric"
     ttl: float | None = None
     ttl_jitter: float = 0.1
@@ -99,8 +101,10 @@ class FabricConfig:
     feedback_agreements: int = 2
 
     def __post_init__(self) -> None:
-        if not self.namespace or len(self.namespace) > 128 or not self.namespace.isprintable():
+        if not _is_name(self.namespace):
             raise ConfigurationError("namespace: expected 1 to 128 printable characters")
+        if self.agent is not None and not _is_name(self.agent):
+            raise ConfigurationError("agent: expected 1 to 128 printable characters")
         if not isinstance(self.secret, bytes):
             raise ConfigurationError("secret: expected bytes")
         for name in _SECONDS:
@@ -148,3 +152,7 @@ _VOLATILE = ("ttl", "bypass", "ignore")
 _SWITCHES = tuple(f.name for f in fields(FabricConfig) if f.type == "bool")
 _COUNTS = tuple(f.name for f in fields(FabricConfig) if f.type == "int")
 _BOUNDS = tuple(f.name for f in fields(FabricConfig) if f.type == "int | None")
+
+
+def _is_name(given: str) -> bool:
+    return 0 < len(given) <= 128 and given.isprintable()

@@ -12,7 +12,7 @@ from cache_fabric.context_rules import Change, Update
 from cache_fabric.errors import BackendError, NotFound, ValidationError
 from cache_fabric.life import Life
 from cache_fabric.live_contexts import Listener
-from cache_fabric.records import ContextChange, ContextEntry, Resync
+from cache_fabric.records import Agent, ContextChange, ContextEntry, Resync
 from cache_fabric.scopes import Owner, check_scope
 from cache_fabric.types import ContextScope
 from cache_fabric.validation import check_json, check_key
@@ -135,6 +135,13 @@ class ContextMethods:
             return None
         owner = Owner(tenant, user)
         return await self._run(lambda life: life.contexts.get(check_key(key), None, owner))
+
+    async def fleet(self) -> list[Agent]:
+        """Return the processes that have a name (``FabricConfig.agent``), by name.
+
+        Each with the revision of the contexts that it serves; raises `BackendError`.
+        """
+        return await self._run(lambda life: life.fleet.agents())
 
     async def update_context(
         self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None
@@ -270,9 +277,10 @@ class ContextMethods:
     def on(self, event: str, listener: Listener) -> None:
         """Call ``listener(event, value)`` on an event of the change log.
 
-        These are ``changed``, ``stale`` and ``error``; ``retired`` when some process took answers
-        back (a `Retired`); ``judged`` when an answer was quarantined, restored, pinned or unpinned
-        (the id of its entry); and ``erased`` when some process erased a subject's data (`Erased`).
+        These are ``loaded``, ``changed``, ``stale`` and ``error``; ``retired`` when some process
+        took answers back (a `Retired`); ``judged`` when an answer was quarantined, restored, pinned
+        or unpinned (the id of its entry); ``erased`` when some process erased a subject's data (an
+        `Erased`).
         """
         listeners = self._life().contexts.live.listeners
         if event not in listeners:

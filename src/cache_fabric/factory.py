@@ -154,7 +154,7 @@ def resolve_fabric_from_env(environ: Mapping[str, str] | None = None) -> CacheFa
 
     ``CACHE_BACKEND`` names the preset (default ``local``), ``REDIS_URL`` and ``VECTOR_URL`` where
     ``redis`` and ``vector`` connect. Their options are ``CACHE_FABRIC_PATH``, ``_NAMESPACE``,
-    ``_TTL``, ``_SIMILARITY``, ``_EMBEDDER``, ``_SECRET``, ``_STORE`` and ``_INDEX``.
+    ``_TTL``, ``_SIMILARITY``, ``_EMBEDDER``, ``_SECRET``, ``_AGENT``, ``_STORE`` and ``_INDEX``.
 
     Raises:
         ConfigurationError: An unknown ``CACHE_FABRIC_`` name or a value that cannot be read.
@@ -173,9 +173,9 @@ def resolve_fabric_from_env(environ: Mapping[str, str] | None = None) -> CacheFa
             options[option] = read(env[name])
         except ValueError as error:
             raise ConfigurationError(f"{name}: {error}") from error
-    secret = options.pop("secret", None)
-    if secret is not None:
-        options["config"] = FabricConfig(secret=secret)
+    kept = {name: options.pop(name) for name in ("secret", "agent") if name in options}
+    if kept:
+        options["config"] = FabricConfig(**kept)
     backend = env.get("CACHE_BACKEND", "local")
     url = env.get(_URLS.get(backend, ""))
     return create_cache_fabric(backend, **options, **({"url": url} if url else {}))
@@ -192,6 +192,7 @@ _ENVIRONMENT: dict[str, tuple[str, Callable[[str], Any]]] = {
     "MAX_ERROR": ("policy", lambda text: Verified(max_error=float(text))),
     "EMBEDDER": ("embedder", str),
     "SECRET": ("secret", str.encode),
+    "AGENT": ("agent", str),
     "STORE": ("store", str),
     "INDEX": ("index", str),
 }

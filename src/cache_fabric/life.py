@@ -21,6 +21,7 @@ from cache_fabric.engine import Engine
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.explanations import Explanations
 from cache_fabric.feedback import Feedbacks
+from cache_fabric.fleet import Fleet
 from cache_fabric.instrumentation.events import Event, EventHook, emit_to
 from cache_fabric.instrumentation.metrics import Metrics
 from cache_fabric.invalidation import Invalidations
@@ -97,6 +98,9 @@ class Life:
         self.values = KeptValues(self.engine.store, parts.store, config, self._emit)
         self.contexts = Contexts(
             self.engine.store, parts.store, config.secret, self.engine.verdicts
+        )
+        self.fleet = Fleet(
+            config.agent, self.contexts.live, self.engine.store, parts.store, config.secret
         )
         self.decisions = Decisions()
         self.caller_side = CallerSide(
@@ -222,9 +226,11 @@ class Life:
                 await self.flush()
                 await self.engine.leave()
                 await self.sums.close()
+                await self.fleet.close()
                 await self.engine.learning.memory.write()
         self.sums.stop()
         await self.tracking.stop()
+        await self.fleet.stop()
         self.engine.learning.memory.stop()
         await self.contexts.live.stop()
         await self.engine.capacity.stop()

@@ -45,7 +45,7 @@ VERSIONS = "v/"
 MISSED = "the change log was trimmed or went back"
 _HEARTBEAT = 1.0  # seconds; how often a quiet log is known to be quiet
 _LONGEST_PAUSE = 2.0
-_EVENTS = ("changed", "stale", "error", "retired", "judged", "erased")
+_EVENTS = ("loaded", "changed", "stale", "error", "retired", "judged", "erased")
 _log = logging.getLogger("cache_fabric")
 Listener = Callable[[str, Any], object]
 
@@ -94,6 +94,7 @@ class LiveContexts:
                     await self._store.open()
                     await self._snapshot()
                     self._following = asyncio.create_task(self._follow())
+                    self.tell("loaded", self.view)
         assert self.view is not None
         return self.view
 

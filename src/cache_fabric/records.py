@@ -15,6 +15,7 @@ from cache_fabric.types import ContextScope
 from cache_fabric.votes import Annotator, Effect, Verdict
 
 __all__ = [
+    "Agent",
     "ContextChange",
     "ContextEntry",
     "Execution",
@@ -141,6 +142,30 @@ class ContextEntry(_BothWays):
         if not isinstance(self.value, str):
             raise ValidationError("render", f"{self.key} is not text")
         return fill(self.value, values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent(_BothWays):
+    """A process that uses the fabric under a name (``FabricConfig.agent``).
+
+    Attributes:
+        id: Of the process; a name may be that of several.
+        started, seen: When it began to follow the contexts, and when it was heard of last.
+        alive: Whether it was heard of within 15 seconds.
+        revision: Of the contexts that it serves.
+        delay: Seconds from the newest change until it served that; ``None`` before its first. By
+            the clocks of two machines, where the change was made on another.
+    """
+
+    id: str
+    name: str
+    host: str
+    pid: int
+    started: datetime
+    seen: datetime
+    alive: bool
+    revision: int
+    delay: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

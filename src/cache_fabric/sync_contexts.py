@@ -9,7 +9,7 @@ from typing import Any
 from cache_fabric.bundle import Bundle
 from cache_fabric.context_rules import Change
 from cache_fabric.live_contexts import Listener
-from cache_fabric.records import ContextChange, ContextEntry, Resync
+from cache_fabric.records import Agent, ContextChange, ContextEntry, Resync
 from cache_fabric.sync_view import SyncView
 from cache_fabric.types import ContextScope
 
@@ -83,6 +83,9 @@ class SyncContextMethods(SyncView):
         self, key: str, *, tenant: str | None = None, user: str | None = None
     ) -> ContextEntry | None:
         return self._call(lambda: self._fabric.known_context(key, tenant=tenant, user=user))
+
+    def fleet(self) -> list[Agent]:
+        return self._call(self._fabric.fleet)
 
     def update_context(
         self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None

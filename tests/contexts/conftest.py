@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from cache_fabric import CacheFabric, FabricConfig, create_cache_fabric
 from cache_fabric.stores.memory import MemoryStore
 from servers import Server, running
 
-Make = Callable[[], Awaitable[CacheFabric]]
+Make = Callable[..., Awaitable[CacheFabric]]
 PATIENT = FabricConfig(exact_timeout=30, semantic_timeout=30)
 
 
@@ -36,8 +37,9 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         server.flush()
         places["redis"] = lambda: server.url
 
-    async def one() -> CacheFabric:
-        fabric = create_cache_fabric("memory", store=places[request.param](), config=PATIENT)
+    async def one(agent: str | None = None) -> CacheFabric:
+        config = dataclasses.replace(PATIENT, agent=agent)
+        fabric = create_cache_fabric("memory", store=places[request.param](), config=config)
         made.append(fabric)
         return fabric
 
