@@ -25,7 +25,7 @@ from cache_fabric.errors import BackendUnavailable, CacheFabricError, NotFound, 
 from cache_fabric.live_contexts import HEADS, MISSED, LiveContexts, version_key
 from cache_fabric.live_verdicts import LiveVerdicts
 from cache_fabric.part import Part
-from cache_fabric.records import ContextChange, ContextEntry, Resync
+from cache_fabric.records import ContextChange, ContextEntry, ContextSnapshot, Resync
 from cache_fabric.scopes import Owner
 from cache_fabric.stores.base import CommitConflict, Store, Write
 from cache_fabric.types import ContextScope
@@ -145,15 +145,17 @@ class Contexts:
 
     async def visible(self, owner: Owner, prefix: str = "") -> list[ContextEntry]:
         """Return the current version of every context in the scopes of an owner, by key."""
+        return self._visible(await self.live.load(), owner, prefix)
+
+    async def snapshot(self, owner: Owner, prefix: str = "") -> ContextSnapshot:
+        """Return what an owner sees, and as of which revision."""
         view = await self.live.load()
-        found = [
-            entry_of(head.body, revision, head, self.live.freshness)
-            for level in owner.levels()
-            for path, (head, revision) in view.heads.items()
-            if path.startswith(owner.prefix(level) + prefix)
-            if is_there(head, time.time())
-        ]
-        return sorted(found, key=lambda entry: entry.key)
+        narrowest: dict[str, ContextEntry] = {}
+        for entry in self._visible(view, owner, prefix):
+            narrowest.setdefault(entry.key, entry)
+        stale = not self.live.freshness.connected
+        entries = tuple(narrowest.values())
+        return ContextSnapshot(revision=view.revision, entries=entries, stale=stale)
 
     async def changes(
         self, after: int, prefix: str, owner: Owner
@@ -168,6 +170,17 @@ class Contexts:
         for change in page.items:
             found += changes_of(change, self._secret, seen)
         return found, page.items[-1].revision if page.items else after
+
+    def _visible(self, view: View, owner: Owner, prefix: str) -> list[ContextEntry]:
+        """Return what an owner sees by key, of one key the narrower scope first."""
+        found = [
+            entry_of(head.body, revision, head, self.live.freshness)
+            for level in owner.levels()
+            for path, (head, revision) in view.heads.items()
+            if path.startswith(owner.prefix(level) + prefix)
+            if is_there(head, time.time())
+        ]
+        return sorted(found, key=lambda entry: entry.key)
 
     async def _planned(
         self, operations: Sequence[tuple[str, Operation]]

@@ -12,7 +12,7 @@ from cache_fabric.context_rules import Change, Update
 from cache_fabric.errors import BackendError, NotFound, ValidationError
 from cache_fabric.life import Life
 from cache_fabric.live_contexts import Listener
-from cache_fabric.records import Agent, ContextChange, ContextEntry, Resync
+from cache_fabric.records import ContextChange, ContextEntry, ContextSnapshot, Resync
 from cache_fabric.scopes import Owner, check_scope
 from cache_fabric.types import ContextScope
 from cache_fabric.validation import check_json, check_key
@@ -136,13 +136,6 @@ class ContextMethods:
         owner = Owner(tenant, user)
         return await self._run(lambda life: life.contexts.get(check_key(key), None, owner))
 
-    async def fleet(self) -> list[Agent]:
-        """Return the processes that have a name (``FabricConfig.agent``), by name.
-
-        Each with the revision of the contexts that it serves; raises `BackendError`.
-        """
-        return await self._run(lambda life: life.fleet.agents())
-
     async def update_context(
         self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None
     ) -> ContextEntry | None:
@@ -222,6 +215,21 @@ class ContextMethods:
         """Return the current contexts that this owner sees, by key."""
         owner = Owner(tenant, user, execution_id)
         return await self._run(lambda life: life.contexts.visible(owner, prefix))
+
+    async def snapshot_contexts(
+        self,
+        prefix: str = "",
+        *,
+        tenant: str | None = None,
+        user: str | None = None,
+        execution_id: str | None = None,
+    ) -> ContextSnapshot:
+        """Return the contexts that this owner sees, each from its narrowest scope, at one revision.
+
+        ``watch(after=snapshot.revision)`` tells of every change since.
+        """
+        owner = Owner(tenant, user, execution_id)
+        return await self._run(lambda life: life.contexts.snapshot(owner, prefix))
 
     async def delete_context(
         self,

@@ -1,4 +1,4 @@
-"""The facade's method on what was measured."""
+"""The facade's methods on what was measured, and on who takes part."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cache_fabric.instrumentation.metrics import Metrics, figures
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.instrumentation.window import Window, first_minute
 from cache_fabric.life import Life
+from cache_fabric.version_records import Agent
 
 __all__ = ["MetricsMethods"]
 
@@ -19,7 +20,7 @@ _log = logging.getLogger("cache_fabric")
 
 
 class MetricsMethods:
-    """Figures over all processes of the fabric."""
+    """Figures over all processes of the fabric, and the named ones among them."""
 
     _metrics: Metrics
 
@@ -48,6 +49,14 @@ class MetricsMethods:
             totals, scope = await life.portal.run(lambda: self._totals(life, first))
         since = None if first is None else first * 60
         return {"scope": scope, "since": since, **figures(totals)}
+
+    async def fleet(self) -> list[Agent]:
+        """Return the processes that have a name (``FabricConfig.agent``), by name.
+
+        Each with the revision of the contexts that it serves; raises `BackendError`.
+        """
+        life = self._life()
+        return await life.portal.run(lambda: life.fleet.agents())
 
     async def _totals(self, life: Life, first: int | None) -> tuple[Totals, str]:
         try:

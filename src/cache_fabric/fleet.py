@@ -24,9 +24,10 @@ from cache_fabric import codec
 from cache_fabric.errors import CacheFabricError, CodecError
 from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.part import Part
-from cache_fabric.records import Agent, ContextChange
+from cache_fabric.records import ContextChange
 from cache_fabric.stores.base import Store
 from cache_fabric.stores.documents import Document, Query
+from cache_fabric.version_records import Agent
 
 __all__ = ["Fleet"]
 

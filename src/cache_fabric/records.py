@@ -15,9 +15,9 @@ from cache_fabric.types import ContextScope
 from cache_fabric.votes import Annotator, Effect, Verdict
 
 __all__ = [
-    "Agent",
     "ContextChange",
     "ContextEntry",
+    "ContextSnapshot",
     "Execution",
     "Feedback",
     "Freshness",
@@ -145,27 +145,18 @@ class ContextEntry(_BothWays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agent(_BothWays):
-    """A process that uses the fabric under a name (``FabricConfig.agent``).
+class ContextSnapshot(_BothWays):
+    """All contexts that an owner sees, as of one revision.
 
     Attributes:
-        id: Of the process; a name may be that of several.
-        started, seen: When it began to follow the contexts, and when it was heard of last.
-        alive: Whether it was heard of within 15 seconds.
-        revision: Of the contexts that it serves.
-        delay: Seconds from the newest change until it served that; ``None`` before its first. By
-            the clocks of two machines, where the change was made on another.
+        revision: `watch` goes on after it without a gap.
+        entries: By key; of a key in several scopes the narrowest.
+        stale: True while the fabric cannot tell whether they are still current.
     """
 
-    id: str
-    name: str
-    host: str
-    pid: int
-    started: datetime
-    seen: datetime
-    alive: bool
     revision: int
-    delay: float | None = None
+    entries: tuple[ContextEntry, ...]
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

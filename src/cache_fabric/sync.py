@@ -31,6 +31,7 @@ from cache_fabric.types import (
     Usage,
 )
 from cache_fabric.verdict_rules import State
+from cache_fabric.version_records import Agent
 
 __all__ = ["SyncCacheFabric"]
 
@@ -221,6 +222,9 @@ class SyncCacheFabric(
         self, *, user: str | None = None, tenant: str | None = None, dry_run: bool = False
     ) -> Receipt:
         return self._call(lambda: self._fabric.erase(user=user, tenant=tenant, dry_run=dry_run))
+
+    def fleet(self) -> list[Agent]:
+        return self._call(self._fabric.fleet)
 
     def get_metrics(self, window: Window | None = None) -> dict[str, Any]:
         return self._call(lambda: self._fabric.get_metrics(window))

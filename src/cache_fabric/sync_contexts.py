@@ -9,7 +9,7 @@ from typing import Any
 from cache_fabric.bundle import Bundle
 from cache_fabric.context_rules import Change
 from cache_fabric.live_contexts import Listener
-from cache_fabric.records import Agent, ContextChange, ContextEntry, Resync
+from cache_fabric.records import ContextChange, ContextEntry, ContextSnapshot, Resync
 from cache_fabric.sync_view import SyncView
 from cache_fabric.types import ContextScope
 
@@ -84,9 +84,6 @@ class SyncContextMethods(SyncView):
     ) -> ContextEntry | None:
         return self._call(lambda: self._fabric.known_context(key, tenant=tenant, user=user))
 
-    def fleet(self) -> list[Agent]:
-        return self._call(self._fabric.fleet)
-
     def update_context(
         self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None
     ) -> ContextEntry | None:
@@ -153,6 +150,20 @@ class SyncContextMethods(SyncView):
     ) -> list[ContextEntry]:
         return self._call(
             lambda: self._fabric.list_contexts(
+                prefix, tenant=tenant, user=user, execution_id=execution_id
+            )
+        )
+
+    def snapshot_contexts(
+        self,
+        prefix: str = "",
+        *,
+        tenant: str | None = None,
+        user: str | None = None,
+        execution_id: str | None = None,
+    ) -> ContextSnapshot:
+        return self._call(
+            lambda: self._fabric.snapshot_contexts(
                 prefix, tenant=tenant, user=user, execution_id=execution_id
             )
         )

@@ -10,6 +10,7 @@ from typing import Literal
 from cache_fabric.policy.intervals import share_interval
 
 __all__ = [
+    "Agent",
     "DatasetSummary",
     "LabelGuard",
     "LabelReturn",
@@ -169,3 +170,27 @@ class ReplayReport:
     def nothing_to_do(self) -> bool:
         """True where every answer is found under the version already."""
         return not self.rows and self.current > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A process that uses the fabric under a name (``FabricConfig.agent``).
+
+    Attributes:
+        id: Of the process; a name may be that of several.
+        started, seen: When it began to follow the contexts, and when it was heard of last.
+        alive: Whether it was heard of within 15 seconds.
+        revision: Of the contexts that it serves.
+        delay: Seconds from the newest change until it served that; ``None`` before its first. By
+            the clocks of two machines, where the change was made on another.
+    """
+
+    id: str
+    name: str
+    host: str
+    pid: int
+    started: datetime
+    seen: datetime
+    alive: bool
+    revision: int
+    delay: float | None = None

@@ -12,8 +12,8 @@ import pytest
 from cache_fabric import CacheFabric, FabricConfig, create_cache_fabric, resolve_fabric_from_env
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.fleet import Fleet
-from cache_fabric.records import Agent
 from cache_fabric.stores.memory import MemoryStore
+from cache_fabric.version_records import Agent
 from contexts.conftest import Make
 
 PROMPT = "router:triage:system_prompt"

@@ -73,7 +73,7 @@ def bytes_of(redis: Server) -> bytes:
 
 async def rated(fabric: CacheFabric, execution_id: str, *, trusted: bool = False) -> int:
     transport = httpx.ASGITransport(app=create_app(fabric, trusted=trusted))
-    async with httpx.AsyncClient(transport=transport, base_url="http://fabric") as http:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         body = {"execution_id": execution_id, "user_rating": 1}
         return (await http.post("/v1/feedback", json=body)).status_code
 

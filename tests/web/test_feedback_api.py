@@ -34,7 +34,7 @@ def fabric() -> Iterator[CacheFabric]:
 
 def client(fabric: CacheFabric, **options: Any) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=create_app(fabric, **options))
-    return httpx.AsyncClient(transport=transport, base_url="http://fabric")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def test_feedback_is_kept_with_its_execution(fabric: CacheFabric) -> None:
@@ -48,7 +48,7 @@ async def test_feedback_is_kept_with_its_execution(fabric: CacheFabric) -> None:
     assert said.json() == {
         "id": kept.id,
         "execution_id": "run-1",
-        "timestamp": kept.timestamp.isoformat(),
+        "timestamp": kept.timestamp.isoformat().replace("+00:00", "Z"),
         "verdict": "bad",
         "effects": [],
     }
@@ -184,7 +184,7 @@ def test_the_command_serves_a_folder_s_fabric(tmp_path: Path, options: list[str]
         assert process.stderr is not None
         lines = iter(process.stderr.readline, "")
         url = next(m[0] for line in lines if (m := re.search(r"http://\S+:\d+", line)))
-        assert httpx.get(f"{url}/health").json() == {"status": "ok"}
+        assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
         headers = {"authorization": "Bearer secret"}
         assert httpx.post(f"{url}/v1/feedback", json=RATED, headers=headers).status_code == 201
     finally:

@@ -1,116 +1,68 @@
-"""The HTTP API: what somebody says of an execution, whose id a proxy's response header named."""
+"""The HTTP API put together: one file a subject, and `Access` in front of them all."""
 
 from __future__ import annotations
 
-import dataclasses
-import hmac
-import json
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Iterable
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.responses import Response
 
-from cache_fabric.errors import BackendError, NotFound, ValidationError
 from cache_fabric.fabric import CacheFabric
-from cache_fabric.feedback_rules import said_by
-from cache_fabric.records import Feedback
+from cache_fabric.web.access import Access
+from cache_fabric.web.contexts import context_operations
+from cache_fabric.web.errors import refusal
+from cache_fabric.web.feedback import feedback_operations
+from cache_fabric.web.health import health_operations
+from cache_fabric.web.operations import Operation, route
 
 __all__ = ["create_app"]
 
-_MOST_BYTES = 64 * 1024
-_STATUS = {NotFound: 404, ValidationError: 422, BackendError: 503}
-_Endpoint = Callable[[Request], Awaitable[JSONResponse]]
-
 
 def create_app(
-    fabric: CacheFabric, *, token: str | None = None, trusted: bool = False
+    fabric: CacheFabric,
+    *,
+    token: str | None = None,
+    trusted: bool = False,
+    hosts: Iterable[str] = (),
 ) -> Starlette:
     """Return the ASGI application of a fabric, which it uses as it is and never closes.
 
-    ``POST /v1/feedback`` takes a JSON object with ``execution_id`` and what `record_feedback` takes
-    (``user_rating``, ``score``, ``label``, ``comment``, ``correction`` ...), and answers with 201
-    and ``{"id", "execution_id", "timestamp", "verdict", "effects": [{"entry_id", "action",
-    "reason"}]}``. ``GET /health`` answers with 200. An error is ``{"error": {"field", "message"}}``
-    with 400 (no JSON object), 401 (token), 404 (no such execution), 413 (over 64 KiB), 422 (a
-    field, as ``feedback.user_rating``) or 503 (the store is away).
+    ``/v1/openapi.json`` says what it takes and answers. An error is ``{"error": {"field",
+    "message"}}`` with 400 (no JSON object), 401 (token), 403 (another origin), 404 (not there),
+    412 (a compare-and-set lost: ``current`` is what won), 413 (too large), 415 (not JSON), 421
+    (another host), 422 (a field) or 503 (the store is away).
 
     Args:
-        fabric: Keeps the feedback.
-        token: What ``Authorization: Bearer`` must carry; without it everybody is let in.
+        fabric: What is served.
+        token: What ``Authorization: Bearer`` must carry; without it everybody is let in. It opens
+            everything: give it to agents and operators, not to end users.
         trusted: Whether one feedback may act alone. For callers who vouch for what they send; an
             end user's own word is not trusted. Never read from what is sent. Who is not trusted is
             not believed whose word it is either: it counts as that of the user of the run, and all
             runs without one are of one and the same stranger, who cannot agree with himself.
+        hosts: Names that the server is reached under, beside ``localhost`` and any IP address.
     """
-
-    async def health(_: Request) -> JSONResponse:
-        return JSONResponse({"status": "ok"})
-
-    async def feedback(request: Request) -> JSONResponse:
-        if token is not None and not _carries(request, token):
-            return _error(401, None, "expected Authorization: Bearer with the API's token")
-        body = await _body(request)
-        if body is None:
-            return _error(413, None, f"expected at most {_MOST_BYTES} bytes")
-        try:
-            given = json.loads(body)
-        except (ValueError, RecursionError):
-            given = None
-        if not isinstance(given, dict):
-            return _error(400, None, "expected a JSON object")
-        execution_id = given.pop("execution_id", None)
-        if not trusted:
-            run = await fabric.get_execution(execution_id)
-            given = said_by(given, None if run is None else run.user)
-        kept = await fabric.record_feedback(execution_id, given, trusted=trusted)
-        return JSONResponse(_told(kept), status_code=201)
-
     return Starlette(
-        routes=[
-            Route("/health", health),
-            Route("/v1/feedback", _answered(feedback), methods=["POST"]),
-        ]
+        routes=[route(operation) for operation in _operations(fabric, trusted=trusted)],
+        middleware=[Middleware(Access, token=token, hosts=hosts)],
+        exception_handlers={HTTPException: _refused},
     )
 
 
-def _answered(endpoint: _Endpoint) -> _Endpoint:
-    async def answer(request: Request) -> JSONResponse:
-        try:
-            return await endpoint(request)
-        except (NotFound, ValidationError, BackendError) as error:
-            status = next(s for kind, s in _STATUS.items() if isinstance(error, kind))
-            return _error(status, getattr(error, "field", None), str(error))
-
-    return answer
+def _operations(fabric: CacheFabric, *, trusted: bool) -> tuple[Operation, ...]:
+    return (
+        *health_operations(fabric),
+        *context_operations(fabric),
+        *feedback_operations(fabric, trusted=trusted),
+    )
 
 
-def _told(kept: Feedback) -> dict[str, Any]:
-    return {
-        "id": kept.id,
-        "execution_id": kept.execution_id,
-        "timestamp": kept.timestamp.isoformat(),
-        "verdict": kept.verdict,
-        "effects": [dataclasses.asdict(effect) for effect in kept.effects],
-    }
-
-
-def _carries(request: Request, token: str) -> bool:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), token.encode())
-
-
-async def _body(request: Request) -> bytes | None:
-    """Return the body, ``None`` as soon as it is too large."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_BYTES:
-            return None
-    return body
-
-
-def _error(status: int, field: Any, message: str) -> JSONResponse:
-    return JSONResponse({"error": {"field": field, "message": message}}, status_code=status)
+def _refused(_: Request, error: Exception) -> Response:
+    """Answer what no route takes in the form of all other errors."""
+    assert isinstance(error, HTTPException)
+    said = refusal(error.status_code, None, error.detail)
+    said.headers.update(error.headers or {})
+    return said
