@@ -10,7 +10,6 @@ import dataclasses
 import itertools
 import secrets
 import time
-from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -23,14 +22,8 @@ from cache_fabric.decisions import Decisions
 from cache_fabric.engine import Engine
 from cache_fabric.errors import NotCacheable
 from cache_fabric.freshness import expiry, is_within, is_young, must_bypass, ttl_of
-from cache_fabric.instrumentation.events import (
-    Event,
-    EventHook,
-    LookupEvent,
-    StoreEvent,
-    emit_to,
-    event_of,
-)
+from cache_fabric.instrumentation.events import LookupEvent, StoreEvent, event_of, said_in
+from cache_fabric.instrumentation.hooks import Hooks
 from cache_fabric.keys import derive
 from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.offline_encodings import at_hand
@@ -77,7 +70,7 @@ class CallerSide:
         live: Tells which system messages are contexts.
         config: Limits and defaults.
         prices: What tokens cost.
-        hooks: Hear every event.
+        hooks: Are told every event.
         decisions: Remembers how lookups ended.
     """
 
@@ -87,14 +80,14 @@ class CallerSide:
         live: LiveContexts,
         config: FabricConfig,
         prices: PriceTable,
-        hooks: Sequence[EventHook],
+        hooks: Hooks,
         decisions: Decisions,
     ) -> None:
         self._engine = engine
         self._live = live
         self._config = config
         self._costs = CallCosts(prices)
-        self._hooks = hooks
+        self._tell = hooks.tell
         self._decisions = decisions
         self._nonce = secrets.token_hex(4)
         self._numbers = itertools.count(1)
@@ -128,7 +121,8 @@ class CallerSide:
         seconds = ticket.lookup_seconds
         result = dataclasses.replace(result, seconds=seconds, lookup_id=ticket.id, **asked)
         self._decisions.record(ticket, result)
-        self._emit(event_of(ticket, result, self._costs.saved(result)))
+        saved = self._costs.saved(result)
+        self._tell(event_of(ticket, result, saved), lambda: said_in(ticket.request, result))
         if ticket.judged is None and ticket.shadowed is None:
             self._engine.learning.count(ticket.keys.family)
         if isinstance(result, Hit):
@@ -146,7 +140,7 @@ class CallerSide:
     def bypass(self, model: str, reason: str, started: float | None = None) -> Bypass:
         """Count a call that is not for the cache."""
         took = 0.0 if started is None else time.monotonic() - started
-        self._emit(LookupEvent(outcome="bypass", model=model, reason=reason, seconds=took))
+        self._tell(LookupEvent(outcome="bypass", model=model, reason=reason, seconds=took))
         return Bypass(reason=reason, seconds=took)
 
     def released(self, ticket: Ticket) -> None:
@@ -185,11 +179,13 @@ class CallerSide:
 
     def _close(self, ticket: Ticket, outcome: Literal["released", "stale"]) -> None:
         ticket.closed = True
-        self._emit(
+        self._tell(
             StoreEvent(
                 outcome=outcome,
                 model=ticket.request.model,
                 lookup_seconds=ticket.lookup_seconds,
+                kind=ticket.request.kind,
+                lookup_id=ticket.id,
             )
         )
 
@@ -219,6 +215,8 @@ class CallerSide:
             cost_micros=cost,
             provider_saved_micros=provider_saved,
             explored=ticket is not None and is_explored(ticket.judged),
+            kind=request.kind,
+            lookup_id=None if ticket is None else ticket.id,
         )
         entry = self._entry(ticket or keys, request, answer, event)
         reason = may_store(answer, self._config) or self._engine.objection(entry, ticket)
@@ -231,10 +229,12 @@ class CallerSide:
         if reason is None and len(data) > self._config.max_entry_bytes:
             reason = f"answer over {self._config.max_entry_bytes} bytes"
         if reason is not None:
-            self._emit(msgspec.structs.replace(event, outcome="refused", reason=reason))
+            event = msgspec.structs.replace(event, outcome="refused", reason=reason)
+            self._tell(event, lambda: said_in(request, answer))
             return ticket
         self._engine.hot.put(keys.exact, data, self._config.hot_ttl)
-        self._emit(msgspec.structs.replace(event, entry_id=entry.id))
+        event = msgspec.structs.replace(event, entry_id=entry.id)
+        self._tell(event, lambda: said_in(request, answer))
         if ticket is not None:
             ticket.closed = True
         return Prepared(ticket, request, entry, data)
@@ -294,6 +294,3 @@ class CallerSide:
 
     def _hot(self, keys: KeySet) -> CacheEntry | None:
         return self._engine.exact.at_hand(keys)
-
-    def _emit(self, event: Event) -> None:
-        emit_to(self._hooks, event)

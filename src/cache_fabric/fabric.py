@@ -21,12 +21,14 @@ from cache_fabric.fabric_answers import AnswerMethods
 from cache_fabric.fabric_contexts import ContextMethods
 from cache_fabric.fabric_executions import ExecutionMethods
 from cache_fabric.fabric_feedback import FeedbackMethods
+from cache_fabric.fabric_hooks import HookMethods
 from cache_fabric.fabric_judged_contexts import JudgedContextMethods
 from cache_fabric.fabric_metrics import MetricsMethods
 from cache_fabric.fabric_prompts import PromptMethods
 from cache_fabric.fabric_values import ValueMethods
 from cache_fabric.fabric_verdicts import VerdictMethods
 from cache_fabric.instrumentation.events import EventHook
+from cache_fabric.instrumentation.hooks import Hooks
 from cache_fabric.instrumentation.metrics import Metrics
 from cache_fabric.ledger import Inspection
 from cache_fabric.life import Life
@@ -61,6 +63,7 @@ class CacheFabric(
     ContextMethods,
     ExecutionMethods,
     FeedbackMethods,
+    HookMethods,
     JudgedContextMethods,
     MetricsMethods,
     PromptMethods,
@@ -101,7 +104,7 @@ class CacheFabric(
         self._judged_log = judged_log
         self._make_parts = make_parts
         self._metrics = Metrics()
-        self._hooks: list[EventHook] = [self._metrics, *hooks]
+        self._hooks = Hooks([self._metrics, *hooks])
         self._lock = threading.Lock()
         self._alive: Life | None = None
         self._refreshes: set[asyncio.Task[None]] = set()

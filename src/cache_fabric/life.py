@@ -22,7 +22,8 @@ from cache_fabric.errors import CacheFabricError
 from cache_fabric.explanations import Explanations
 from cache_fabric.feedback import Feedbacks
 from cache_fabric.fleet import Fleet
-from cache_fabric.instrumentation.events import Event, EventHook, emit_to
+from cache_fabric.instrumentation.events import Event
+from cache_fabric.instrumentation.hooks import Content, Hooks, no_content
 from cache_fabric.instrumentation.metrics import Metrics
 from cache_fabric.invalidation import Invalidations
 from cache_fabric.judged_log import JudgedLog
@@ -59,7 +60,7 @@ class Life:
         policy: Decides what may be served.
         config: Limits and budgets.
         prices: What tokens cost.
-        hooks: Hear every event.
+        hooks: Are told every event.
         metrics: One of them: the sums of this process.
         shadow: Decides beside the policy and serves nothing.
         judged_log: File for what labels showed.
@@ -71,7 +72,7 @@ class Life:
         policy: Policy,
         config: FabricConfig,
         prices: PriceTable,
-        hooks: list[EventHook],
+        hooks: Hooks,
         metrics: Metrics,
         shadow: Policy | None = None,
         judged_log: Path | None = None,
@@ -80,11 +81,11 @@ class Life:
         self._config = config
         self.portal = Portal()
         self._judged_log = None
-        self._heard = hooks
+        self._heard = [hooks]
         if judged_log is not None:
             learns = isinstance(policy, Verified)
             self._judged_log = JudgedLog(judged_log, shadow=not learns)
-            self._heard = [*hooks, self._judged_log]
+            self._heard.append(Hooks([self._judged_log]))
         self.parts = parts = make_parts()
         bill = EmbeddingBill(parts.embedder, prices, self._emit)
         self.engine = Engine(
@@ -206,8 +207,9 @@ class Life:
         await self.tracking.reindex()
         return done
 
-    def _emit(self, event: Event) -> None:
-        emit_to(self._heard, event)
+    def _emit(self, event: Event, content: Content = no_content, /) -> None:
+        for hooks in self._heard:
+            hooks.tell(event, content)
 
     async def flush(self) -> None:
         """Wait until all that was handed in so far has been written or dropped."""

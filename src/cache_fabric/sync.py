@@ -115,6 +115,12 @@ class SyncCacheFabric(
     def bypass(self, model: str, reason: str) -> Bypass:
         return self._fabric.bypass(model, reason)
 
+    def add_hook(self, hook: Any, *, content: bool = False) -> None:
+        self._fabric.add_hook(hook, content=content)
+
+    def remove_hook(self, hook: Any) -> None:
+        self._fabric.remove_hook(hook)
+
     def lookup_values(self, kind: str, whose: Any, names: Sequence[str]) -> list[Any | None]:
         return self._call(lambda: self._fabric.lookup_values(kind, whose, names))
 

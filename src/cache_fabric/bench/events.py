@@ -9,7 +9,8 @@ import timeit
 from collections.abc import Callable
 
 from cache_fabric.call_costs import CallCosts
-from cache_fabric.instrumentation.events import StoreEvent, emit_to, event_of
+from cache_fabric.instrumentation.events import StoreEvent, event_of
+from cache_fabric.instrumentation.hooks import Hooks
 from cache_fabric.instrumentation.metrics import Metrics
 from cache_fabric.pricing import PriceTable
 from cache_fabric.types import CacheEntry, CacheRequest, Hit, KeySet, Miss, Ticket, Usage
@@ -37,10 +38,10 @@ def event_micros() -> dict[str, float]:
     )
     hit = Hit(entry=entry, tier="hot", seconds=0.0001)
     miss = Miss(ticket=ticket, reason="not found", seconds=0.001)
-    hooks, costs = [Metrics()], CallCosts(PriceTable.load())
+    hooks, costs = Hooks([Metrics()]), CallCosts(PriceTable.load())
 
     def count(result: Hit | Miss) -> Callable[[], None]:
-        return lambda: emit_to(hooks, event_of(ticket, result, costs.saved(result)))
+        return lambda: hooks.tell(event_of(ticket, result, costs.saved(result)))
 
     def answer() -> None:
         cost, saved = costs.of(request.model, entry.usage)
@@ -53,7 +54,7 @@ def event_micros() -> dict[str, float]:
             cost_micros=cost,
             provider_saved_micros=saved,
         )
-        emit_to(hooks, event)
+        hooks.tell(event)
 
     work = {"hit": count(hit), "miss": count(miss), "answer to a miss": answer}
     return {name: _fastest(each) for name, each in work.items()}

@@ -6,13 +6,13 @@ as long to make.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from cache_fabric.types import Hit, Miss, Ticket, Tier, Usage
+from cache_fabric.types import Answer, CacheRequest, Hit, Miss, Ticket, Tier, Usage
 
-__all__ = ["EmbeddingEvent", "LookupEvent", "StoreEvent", "event_of"]
+__all__ = ["EmbeddingEvent", "LookupEvent", "StoreEvent", "event_of", "said_in"]
 
 
 class LookupEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,7 @@ class LookupEvent(msgspec.Struct, frozen=True, kw_only=True):
         original_seconds: Of a hit: what the model took for this answer, ``None`` if not known.
         usage: Of a hit: the tokens that were not spent.
         saved_micros: Of a hit: what those tokens cost now, ``None`` if not priced.
+        born: Of a hit: when the model gave the answer, in seconds since the epoch.
         lookup_id: Names the lookup for ``explain``; ``None`` of a bypass.
         tenant, tags, contexts: Of the request; contexts are path and behaviour.
     """
@@ -44,6 +45,7 @@ class LookupEvent(msgspec.Struct, frozen=True, kw_only=True):
     original_seconds: float | None = None
     usage: Usage | None = None
     saved_micros: int | None = None
+    born: float | None = None
     stale: bool = False
     lookup_id: str | None = None
     tenant: str | None = None
@@ -65,6 +67,9 @@ class StoreEvent(msgspec.Struct, frozen=True, kw_only=True):
         provider_saved_micros: What it would have cost more without the provider's prompt cache.
         explored: True of a call that was made to check an answer that would have been served.
         size: Bytes of an evicted answer.
+        kind: Of the request: ``chat`` or ``completion``.
+        lookup_id: Of the lookup before it; ``None`` of a request that had none, and of what is
+            told of an answer later.
     """
 
     outcome: Literal["stored", "refused", "dropped", "released", "stale", "evicted"]
@@ -78,6 +83,8 @@ class StoreEvent(msgspec.Struct, frozen=True, kw_only=True):
     explored: bool = False
     entry_id: str | None = None
     size: int | None = None
+    kind: Literal["chat", "completion"] = "chat"
+    lookup_id: str | None = None
 
 
 class EmbeddingEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +135,16 @@ def event_of(ticket: Ticket, result: Hit | Miss, saved_micros: int | None = None
         original_seconds=entry.latency,
         usage=entry.usage,
         saved_micros=saved_micros,
+        born=entry.created,
         tenant=request.tenant,
         tags=request.options.tags,
         contexts=keys.contexts,
     )
+
+
+def said_in(request: CacheRequest, answer: Hit | Miss | Answer) -> dict[str, Any]:
+    """Return what was asked and answered, for hooks that were given leave to hear it."""
+    asked: dict[str, Any] = {"messages": request.messages}
+    if isinstance(answer, Miss):
+        return asked
+    return {**asked, "answer": answer.entry.text if isinstance(answer, Hit) else answer.text}

@@ -6,8 +6,7 @@ of numbers.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +15,7 @@ from cache_fabric.instrumentation.answer_events import (
     LookupEvent,
     StoreEvent,
     event_of,
+    said_in,
 )
 from cache_fabric.instrumentation.guard_event import GuardEvent
 from cache_fabric.votes import Action
@@ -35,8 +35,8 @@ __all__ = [
     "ValueOutcome",
     "VerdictEvent",
     "VerifierEvent",
-    "emit_to",
     "event_of",
+    "said_in",
 ]
 
 
@@ -202,13 +202,3 @@ Event = (
     | VerdictEvent
 )
 EventHook = Callable[[Event], None]
-_log = logging.getLogger("cache_fabric")
-
-
-def emit_to(hooks: Sequence[EventHook], event: Event) -> None:
-    """Tell every hook; one that raises is logged and disturbs nobody."""
-    for hook in hooks:
-        try:
-            hook(event)
-        except Exception:  # noqa: BLE001 - a hook is foreign code on the request path
-            _log.exception("an event hook failed")
