@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from cache_fabric.errors import NotFound, ValidationError, VersionConflict
 
@@ -131,6 +131,7 @@ class Update:
     value: Any
     merge: bool
     if_version: int | None = None
+    change: ClassVar[str] = "behaviour"
 
     def apply(self, head: Head | None, now: float) -> Step:
         """Return the step; raises `NotFound`, `VersionConflict` or `ValidationError`."""
@@ -159,6 +160,7 @@ class Rollback:
     old: Body
     author: str | None = None
     message: str | None = None
+    change: ClassVar[str] = "rollback"
 
     def apply(self, head: Head | None, now: float) -> Step:
         """Return the step; raises `NotFound` when there is no such context."""
@@ -187,6 +189,7 @@ class Label:
     force: bool = False
     author: str | None = None
     message: str | None = None
+    change: ClassVar[str] = "label"
 
     def apply(self, head: Head | None, now: float) -> Step:
         """Return the step; raises `NotFound`, `VersionConflict` or `ValidationError`."""
@@ -217,6 +220,7 @@ class Delete:
 
     key: str
     if_version: int | None = None
+    change: ClassVar[str] = "delete"
 
     def apply(self, head: Head | None, now: float) -> Step:
         """Return the step; raises `NotFound` or `VersionConflict`."""

@@ -12,7 +12,7 @@ import contextlib
 import difflib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -22,6 +22,8 @@ from cache_fabric import codec
 from cache_fabric.context_rules import Body, Head, Rollback, Step
 from cache_fabric.context_view import View, changes_of, entry_of, is_there, was_missed
 from cache_fabric.errors import BackendUnavailable, CacheFabricError, NotFound, ValidationError
+from cache_fabric.instrumentation.events import Event
+from cache_fabric.instrumentation.publish_event import Written, event_of_write
 from cache_fabric.live_contexts import HEADS, MISSED, LiveContexts, version_key
 from cache_fabric.live_verdicts import LiveVerdicts
 from cache_fabric.part import Part
@@ -37,7 +39,7 @@ _WAIT = 5.0
 _VERSIONS = 64  # of at most 1 MiB
 
 
-class Operation(Protocol):
+class Operation(Written, Protocol):
     """A pure step of `context_rules`."""
 
     def apply(self, head: Head | None, now: float) -> Step:
@@ -52,13 +54,22 @@ class Contexts:
         records: The same store, for the calls.
         secret: Authenticates what is kept.
         verdicts: On answers; they travel on the same change log.
+        emit: Hears of every write.
     """
 
-    def __init__(self, store: Part, records: Store, secret: bytes, verdicts: LiveVerdicts) -> None:
+    def __init__(
+        self,
+        store: Part,
+        records: Store,
+        secret: bytes,
+        verdicts: LiveVerdicts,
+        emit: Callable[[Event], None],
+    ) -> None:
         self.live = LiveContexts(store, records, secret, verdicts)
         self._store = store
         self._records = records
         self._secret = secret
+        self._emit = emit
         self._writing = asyncio.Lock()
         self._versions: dict[tuple[str, int], tuple[Body, int]] = {}
         self.live.listeners["changed"].append(lambda _, change: self._hear(change))
@@ -69,6 +80,17 @@ class Contexts:
 
         Raises what the operations raise; then nothing was written.
         """
+        started, writes = time.monotonic(), [operation for _, operation in operations]
+        try:
+            entries = await self._write(operations)
+        except Exception as error:
+            self._emit(event_of_write(writes, time.monotonic() - started, error))
+            raise
+        revision = entries[0].revision if entries else None
+        self._emit(event_of_write(writes, time.monotonic() - started, revision))
+        return entries
+
+    async def _write(self, operations: Sequence[tuple[str, Operation]]) -> list[ContextEntry]:
         await self.live.load()
         async with self._writing:  # our own writers queue up, only other processes can conflict
             while True:

@@ -76,7 +76,7 @@ class ExecutionMethods:
             checked(run)
             level = await self._run(lambda life: life.tracking.put_durably(execution_id, run))
             return replace(execution_of(Body(**run)), durability=level)
-        if not life.tracking.queue.put(execution_id, run):
+        if not life.tracking.put(execution_id, run):
             checked(run)  # says what is wrong with it, unless it is only that too many wait
         return execution_of(Body(**run))
 
@@ -101,7 +101,7 @@ class ExecutionMethods:
         with contextlib.suppress(ValidationError, AttributeError, TypeError):
             state = with_answers(state, answers)
         run = draft(execution_id, graph_name, state, tags, tenant, user)
-        return self._life().tracking.queue.put(execution_id, run)
+        return self._life().tracking.put(execution_id, run)
 
     def start_execution(
         self,
@@ -134,7 +134,7 @@ class ExecutionMethods:
         name = secrets.token_hex(16) if execution_id is None else execution_id
         state = started(input, agent, conversation, contexts)
         run = checked_names(draft(name, graph_name, state, tags, tenant, user))
-        return OpenExecution(self._life().tracking.queue.put, run)
+        return OpenExecution(self._life().tracking.put, run)
 
     async def get_execution(self, execution_id: str) -> Execution | None:
         """Return a run with its steps and its feedback, or ``None``.

@@ -17,7 +17,8 @@ from weakref import WeakValueDictionary
 from cache_fabric.errors import NotFound, ValidationError
 from cache_fabric.feedback_form import as_record
 from cache_fabric.feedback_rules import Said, completed, feedback_id, read_feedback
-from cache_fabric.instrumentation.events import Event, FeedbackEvent
+from cache_fabric.instrumentation.events import FeedbackEvent
+from cache_fabric.instrumentation.hooks import Tell
 from cache_fabric.kept_feedback import KeptFeedback
 from cache_fabric.provenance import Served
 from cache_fabric.records import Execution, Feedback
@@ -37,7 +38,7 @@ class Feedbacks:
         read: Returns a run.
         mark: Has a run found by what was said of it.
         vote: Puts votes to the answers; see `Verdicts.vote`.
-        emit: Hears of every feedback that was kept.
+        tell: Hears of every feedback that was kept.
     """
 
     def __init__(
@@ -46,13 +47,13 @@ class Feedbacks:
         read: Callable[[str], Awaitable[Execution | None]],
         mark: Callable[[str], Awaitable[None]],
         vote: Callable[[Sequence[Vote]], Awaitable[Sequence[Effect]]],
-        emit: Callable[[Event], None],
+        tell: Tell,
     ) -> None:
         self.kept = kept
         self._read = read
         self._mark = mark
         self._vote = vote
-        self._emit = emit
+        self._tell = tell
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def record(
@@ -86,7 +87,7 @@ class Feedbacks:
                 feedback = replace(feedback, effects=effects)
             await self.kept.put([feedback])
             await self._mark(execution_id)
-        self._emit(FeedbackEvent(verdict=feedback.verdict or "none"))
+        self._tell(_event_of(feedback), lambda: _said_in(feedback))
         return feedback
 
     async def erase(self, subject: Subject) -> int:
@@ -131,6 +132,22 @@ class Feedbacks:
             return tuple(effects)
         reason = f"not corrected: which of the {len(served)} answers of the run is not known"
         return (*effects, Effect(entry_id=served[-1].entry_id, action="none", reason=reason))
+
+
+def _event_of(feedback: Feedback) -> FeedbackEvent:
+    return FeedbackEvent(
+        verdict=feedback.verdict or "none",
+        execution_id=feedback.execution_id,
+        name=feedback.name,
+        score=feedback.score,
+        annotator=feedback.annotator,
+        trusted=feedback.trusted,
+    )
+
+
+def _said_in(feedback: Feedback) -> dict[str, Any]:
+    """Return what somebody said in words: only for hooks that were given leave to hear it."""
+    return {name: feedback[name] for name in ("label", "comment", "correction")}
 
 
 def _vote(feedback: Feedback, why: str, served: Served, correction: str | None) -> Vote:

@@ -98,7 +98,7 @@ class Life:
         )
         self.values = KeptValues(self.engine.store, parts.store, config, self._emit)
         self.contexts = Contexts(
-            self.engine.store, parts.store, config.secret, self.engine.verdicts
+            self.engine.store, parts.store, config.secret, self.engine.verdicts, self._emit
         )
         self.fleet = Fleet(
             config.agent, self.contexts.live, self.engine.store, parts.store, config.secret
@@ -121,7 +121,7 @@ class Life:
             config,
             indexed=policy.semantic or shadow is not None,
             post=self.portal.post,
-            emit=self._emit,
+            tell=self._emit,
         )
         self._judge_answers(feedback)
         self._judge_contexts(feedback, prices)

@@ -12,7 +12,9 @@ from cache_fabric.execution_questions import ExecutionQuestions
 from cache_fabric.execution_queue import ExecutionQueue
 from cache_fabric.execution_terms import Sought
 from cache_fabric.executions import Executions
-from cache_fabric.instrumentation.events import Event, ExecutionEvent
+from cache_fabric.instrumentation.events import ExecutionEvent
+from cache_fabric.instrumentation.hooks import Tell
+from cache_fabric.instrumentation.run_events import event_of_draft, said_in_draft
 from cache_fabric.kept_feedback import KeptFeedback
 from cache_fabric.line_files import Place, Progress
 from cache_fabric.part import Part
@@ -25,7 +27,7 @@ __all__ = ["Tracking"]
 
 
 class Tracking:
-    """Lives on the home loop, but for ``queue.put``.
+    """Lives on the home loop, but for `put`.
 
     Args:
         store: The store behind its part.
@@ -35,7 +37,7 @@ class Tracking:
         config: Limits and budgets.
         indexed: Whether the fabric looks for anything by meaning.
         post: Runs a function on the home loop soon.
-        emit: Hears how each run ended.
+        tell: Hears what is told of runs, and how each was written.
     """
 
     def __init__(
@@ -48,10 +50,10 @@ class Tracking:
         *,
         indexed: bool,
         post: Callable[[Callable[[], None]], object],
-        emit: Callable[[Event], None],
+        tell: Tell,
     ) -> None:
         self._records = records
-        self._emit = emit
+        self._tell = tell
         self._questions = ExecutionQuestions(semantic, config, indexed=indexed, lost=self._lost)
         self.executions = Executions(store, records.documents, self._questions, feedback, config)
         self.files = ExecutionFiles(self.executions)
@@ -64,9 +66,17 @@ class Tracking:
             max_bytes=config.queue_bytes,
         )
 
+    def put(self, execution_id: str, fields: Mapping[str, Any]) -> bool:
+        """Queue what is told of a run, from any thread; returns whether there was room for it."""
+        queued = self.queue.put(execution_id, fields)
+        if queued:  # so it is plain data
+            self._tell(event_of_draft(fields), lambda: said_in_draft(fields))
+        return queued
+
     async def put_durably(self, execution_id: str, fields: Mapping[str, Any]) -> Durability:
         """Wait until a run is written, and return what that survives."""
         await self.queue.put_and_wait(execution_id, fields)
+        self._tell(event_of_draft(fields), lambda: said_in_draft(fields))
         return self._records.durability
 
     async def get(self, execution_id: str) -> Execution | None:
@@ -108,11 +118,11 @@ class Tracking:
         await self.retention.stop()
 
     def _lost(self, execution_id: str, reason: str) -> None:
-        self._emit(ExecutionEvent(outcome="unindexed", execution_id=execution_id, reason=reason))
+        self._tell(ExecutionEvent(outcome="unindexed", execution_id=execution_id, reason=reason))
 
     def _ended(self, execution_id: str, reason: str | None) -> None:
         if reason is None:
             self.retention.wrote()
-            self._emit(ExecutionEvent(outcome="kept", execution_id=execution_id))
+            self._tell(ExecutionEvent(outcome="kept", execution_id=execution_id))
         else:
-            self._emit(ExecutionEvent(outcome="dropped", execution_id=execution_id, reason=reason))
+            self._tell(ExecutionEvent(outcome="dropped", execution_id=execution_id, reason=reason))

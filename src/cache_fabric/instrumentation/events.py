@@ -18,6 +18,8 @@ from cache_fabric.instrumentation.answer_events import (
     said_in,
 )
 from cache_fabric.instrumentation.guard_event import GuardEvent
+from cache_fabric.instrumentation.publish_event import PublishEvent
+from cache_fabric.instrumentation.run_events import RunEvent, StepEvent
 from cache_fabric.votes import Action
 
 __all__ = [
@@ -28,8 +30,11 @@ __all__ = [
     "FeedbackEvent",
     "LabelEvent",
     "LookupEvent",
+    "PublishEvent",
     "ReversalEvent",
+    "RunEvent",
     "ShadowEvent",
+    "StepEvent",
     "StoreEvent",
     "ValueEvent",
     "ValueOutcome",
@@ -125,9 +130,19 @@ class FeedbackEvent:
 
     Attributes:
         verdict: ``good``, ``bad`` or ``none``.
+        execution_id: Of the run.
+        name: What was judged.
+        score: From 0 to 1, ``None`` if none was given.
+        annotator: ``HUMAN``, ``LLM`` or ``CODE``.
+        trusted: Whether it may act alone.
     """
 
     verdict: str
+    execution_id: str = ""
+    name: str = "feedback"
+    score: float | None = None
+    annotator: str = "HUMAN"
+    trusted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +212,10 @@ Event = (
     | ExecutionEvent
     | FeedbackEvent
     | GuardEvent
+    | PublishEvent
     | ReversalEvent
+    | RunEvent
+    | StepEvent
     | ValueEvent
     | VerdictEvent
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from cache_fabric.instrumentation.coverage import count_price
 from cache_fabric.instrumentation.events import (
     EmbeddingEvent,
@@ -12,8 +10,11 @@ from cache_fabric.instrumentation.events import (
     FeedbackEvent,
     LabelEvent,
     LookupEvent,
+    PublishEvent,
     ReversalEvent,
+    RunEvent,
     ShadowEvent,
+    StepEvent,
     StoreEvent,
     ValueEvent,
     VerdictEvent,
@@ -47,13 +48,19 @@ def add_event(totals: Totals, event: Event) -> None:
     elif isinstance(event, ValueEvent):
         _add_values(totals, event)
     else:
-        _by_outcome(totals, event)[event.outcome] += 1
+        _count_outcome(totals, event)
 
 
-def _by_outcome(totals: Totals, event: VerifierEvent | ExecutionEvent | GuardEvent) -> Counter[str]:
+def _count_outcome(
+    totals: Totals,
+    event: VerifierEvent | ExecutionEvent | GuardEvent | PublishEvent | RunEvent | StepEvent,
+) -> None:
     if isinstance(event, VerifierEvent):
-        return totals.verifier
-    return totals.executions if isinstance(event, ExecutionEvent) else totals.label_guards
+        totals.verifier[event.outcome] += 1
+    elif isinstance(event, ExecutionEvent):
+        totals.executions[event.outcome] += 1
+    elif isinstance(event, GuardEvent):
+        totals.label_guards[event.outcome] += 1
 
 
 def _add_lookup(totals: Totals, event: LookupEvent) -> None:
