@@ -54,7 +54,7 @@ class Contexts:
         records: The same store, for the calls.
         secret: Authenticates what is kept.
         verdicts: On answers; they travel on the same change log.
-        emit: Hears of every write.
+        emit: Hears of every write, and of what became current here.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Contexts:
         verdicts: LiveVerdicts,
         emit: Callable[[Event], None],
     ) -> None:
-        self.live = LiveContexts(store, records, secret, verdicts)
+        self.live = LiveContexts(store, records, secret, verdicts, emit)
         self._store = store
         self._records = records
         self._secret = secret

@@ -31,12 +31,14 @@ from cache_fabric.context_view import (
     was_missed,
 )
 from cache_fabric.errors import CacheFabricError
+from cache_fabric.instrumentation.change_events import ChangesEvent, ResyncEvent
+from cache_fabric.instrumentation.events import Event
 from cache_fabric.keys import Known
 from cache_fabric.live_verdicts import MARKS, LiveVerdicts
 from cache_fabric.part import Degraded, Part
 from cache_fabric.records import Freshness, Resync
 from cache_fabric.scopes import SEPARATOR, Owner
-from cache_fabric.stores.base import Changes, Record, Store
+from cache_fabric.stores.base import Change, Changes, Record, Store
 
 __all__ = ["HEADS", "MISSED", "VERSIONS", "Listener", "LiveContexts", "version_key"]
 
@@ -63,9 +65,17 @@ class LiveContexts:
         records: The same store, for the calls.
         secret: Authenticates what is kept.
         verdicts: Is kept current as well.
+        emit: Hears what was applied.
     """
 
-    def __init__(self, store: Part, records: Store, secret: bytes, verdicts: LiveVerdicts) -> None:
+    def __init__(
+        self,
+        store: Part,
+        records: Store,
+        secret: bytes,
+        verdicts: LiveVerdicts,
+        emit: Callable[[Event], None],
+    ) -> None:
         self.verdicts = verdicts
         self.view: View | None = None
         self.freshness = Freshness()
@@ -73,6 +83,7 @@ class LiveContexts:
         self._store = store
         self._records = records
         self._secret = secret
+        self._emit = emit
         self._following: asyncio.Task[None] | None = None
         self._loading: asyncio.Task[View] | None = None
         self._stopped = False
@@ -173,7 +184,8 @@ class LiveContexts:
         assert self.view is not None
         page = await self._records.changes(self.view.revision)
         if was_missed(page, self.view.revision):
-            await self._snapshot()
+            view = await self._snapshot()
+            self._emit(ResyncEvent(revision=view.revision))
             self.tell("changed", Resync(revision=page.head, reason=MISSED))
             return True
         if not page.items:
@@ -203,18 +215,26 @@ class LiveContexts:
             kept = {record.key.removeprefix(HEADS) for record in await self._records.records(HEADS)}
             heads = {path: head for path, head in heads.items() if path in kept}
         self._replace(View(page.items[-1].revision, heads, self.freshness))
-        for one in erased:
-            self.tell("erased", one)
+        for erasure in erased:
+            self.tell("erased", erasure)
         for change in page.items:
-            for changed in changes_of(change, self._secret):
-                self.tell("changed", changed)
-            retired = retired_of(change, self._secret)
-            if retired is not None:
-                self.tell("retired", retired)
+            self._tell_of(change)
         for entry_id in judged:
             self.tell("judged", entry_id)
 
-    async def _snapshot(self) -> None:
+    def _tell_of(self, change: Change) -> None:
+        changed = changes_of(change, self._secret)
+        if changed:
+            seconds = max(0.0, time.time() - change.at)
+            event = ChangesEvent(revision=change.revision, count=len(changed), seconds=seconds)
+            self._emit(event)
+        for one in changed:
+            self.tell("changed", one)
+        retired = retired_of(change, self._secret)
+        if retired is not None:
+            self.tell("retired", retired)
+
+    async def _snapshot(self) -> View:
         """Read everything at one revision: read until no commit came between."""
         while True:
             before = await self._records.changes(2**62, 1)
@@ -227,12 +247,13 @@ class LiveContexts:
             record.key.removeprefix(HEADS): (self.head(record), record.revision) for record in found
         }
         self.verdicts.replace(marks)
-        self._replace(View(after.head, heads, self.freshness))
+        return self._replace(View(after.head, heads, self.freshness))
 
-    def _replace(self, view: View) -> None:
+    def _replace(self, view: View) -> View:
         self.view = view
         self._advanced.set()
         self._advanced = asyncio.Event()
+        return view
 
     def _confirmed(self) -> None:
         self.freshness.confirmed = time.monotonic()

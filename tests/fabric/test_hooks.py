@@ -12,6 +12,7 @@ import pytest
 from cache_fabric import CacheFabric, CacheRequest, create_cache_fabric
 from cache_fabric.errors import NotFound, ValidationError, VersionConflict
 from cache_fabric.instrumentation.events import (
+    ChangesEvent,
     Event,
     ExecutionEvent,
     FeedbackEvent,
@@ -96,7 +97,7 @@ async def told_by(fabric: CacheFabric) -> tuple[list[Event], list[Mapping[str, A
     contents: list[Mapping[str, Any]] = []
 
     def hook(event: Event, content: Mapping[str, Any]) -> None:
-        if not isinstance(event, ExecutionEvent):
+        if not isinstance(event, ExecutionEvent | ChangesEvent):
             events.append(event)
             contents.append(content)
 

@@ -17,12 +17,14 @@ from cache_fabric.instrumentation.answer_events import (
     event_of,
     said_in,
 )
+from cache_fabric.instrumentation.change_events import ChangesEvent, ResyncEvent
 from cache_fabric.instrumentation.guard_event import GuardEvent
 from cache_fabric.instrumentation.publish_event import PublishEvent
 from cache_fabric.instrumentation.run_events import RunEvent, StepEvent
 from cache_fabric.votes import Action
 
 __all__ = [
+    "ChangesEvent",
     "EmbeddingEvent",
     "Event",
     "EventHook",
@@ -31,6 +33,7 @@ __all__ = [
     "LabelEvent",
     "LookupEvent",
     "PublishEvent",
+    "ResyncEvent",
     "ReversalEvent",
     "RunEvent",
     "ShadowEvent",
@@ -212,6 +215,8 @@ Event = (
     | ExecutionEvent
     | FeedbackEvent
     | GuardEvent
+    | ChangesEvent
+    | ResyncEvent
     | PublishEvent
     | ReversalEvent
     | RunEvent

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
 from cache_fabric.instrumentation.coverage import count_price
 from cache_fabric.instrumentation.events import (
+    ChangesEvent,
     EmbeddingEvent,
     Event,
     ExecutionEvent,
     FeedbackEvent,
     LabelEvent,
     LookupEvent,
-    PublishEvent,
+    ResyncEvent,
     ReversalEvent,
-    RunEvent,
     ShadowEvent,
-    StepEvent,
     StoreEvent,
     ValueEvent,
     VerdictEvent,
@@ -28,43 +31,15 @@ __all__ = ["add_event"]
 
 
 def add_event(totals: Totals, event: Event) -> None:
-    """Add an event to the sums."""
-    if isinstance(event, LookupEvent):
-        _add_lookup(totals, event)
-    elif isinstance(event, StoreEvent):
-        _add_answer(totals, event)
-    elif isinstance(event, EmbeddingEvent):
-        _add_embedding(totals, event)
-    elif isinstance(event, LabelEvent):
-        _add_label(totals, event)
-    elif isinstance(event, ShadowEvent):
-        _add_shadow(totals, event)
-    elif isinstance(event, FeedbackEvent):
-        totals.feedback[event.verdict] += 1
-    elif isinstance(event, ReversalEvent):
-        _add_reversal(totals, event)
-    elif isinstance(event, VerdictEvent):
-        _add_verdict(totals, event)
-    elif isinstance(event, ValueEvent):
-        _add_values(totals, event)
-    else:
-        _count_outcome(totals, event)
-
-
-def _count_outcome(
-    totals: Totals,
-    event: VerifierEvent | ExecutionEvent | GuardEvent | PublishEvent | RunEvent | StepEvent,
-) -> None:
-    if isinstance(event, VerifierEvent):
-        totals.verifier[event.outcome] += 1
-    elif isinstance(event, ExecutionEvent):
-        totals.executions[event.outcome] += 1
-    elif isinstance(event, GuardEvent):
-        totals.label_guards[event.outcome] += 1
+    """Add an event to the sums; of some kinds nothing is counted."""
+    rule = _RULES.get(type(event))
+    if rule is not None:
+        rule(totals, event)
 
 
 def _add_lookup(totals: Totals, event: LookupEvent) -> None:
-    totals.outcomes[_outcome(event)] += 1
+    outcome, tier = _outcome(event), event.tier or ""
+    totals.outcomes[outcome] += 1
     if event.degraded:
         totals.degraded[event.degraded] += 1
     if event.outcome == "bypass":
@@ -73,9 +48,8 @@ def _add_lookup(totals: Totals, event: LookupEvent) -> None:
     if event.outcome == "miss":
         totals.refused += event.similarity is not None
         return
-    tier = event.tier or ""
     totals.tiers[tier] += 1
-    totals.latencies[bucket(tier, event.seconds)] += 1
+    _add_seconds(totals, totals.latencies, tier, event.seconds)
     totals.hit_seconds += event.seconds
     if event.original_seconds is not None:
         totals.replayed += 1
@@ -87,6 +61,11 @@ def _add_lookup(totals: Totals, event: LookupEvent) -> None:
         totals.saved_micros += event.saved_micros
     if event.usage is not None:
         totals.saved_tokens += event.usage.total_tokens
+
+
+def _add_seconds(totals: Totals, buckets: Counter[str], kind: str, seconds: float) -> None:
+    buckets[bucket(kind, seconds)] += 1
+    totals.nanos[kind] += int(1e9 * seconds)
 
 
 def _add_price(totals: Totals, event: LookupEvent | StoreEvent, micros: int | None) -> None:
@@ -147,7 +126,8 @@ def _add_answer(totals: Totals, event: StoreEvent) -> None:
         totals.calls += 1
         totals.call_seconds += event.seconds
         totals.call_lookup_seconds += event.lookup_seconds
-        totals.latencies[bucket("miss", event.lookup_seconds + event.seconds)] += 1
+        _add_seconds(totals, totals.latencies, "miss", event.lookup_seconds + event.seconds)
+        _add_seconds(totals, totals.durations, "upstream", event.seconds)
     if event.cost_micros is not None:
         totals.paid += 1
         totals.spent_micros += event.cost_micros
@@ -166,3 +146,45 @@ def _add_embedding(totals: Totals, event: EmbeddingEvent) -> None:
     if event.cost_micros is not None:
         totals.embedded_priced += event.texts
         totals.embedded_micros += event.cost_micros
+
+
+def _add_feedback(totals: Totals, event: FeedbackEvent) -> None:
+    totals.feedback[event.verdict] += 1
+
+
+def _add_verifier(totals: Totals, event: VerifierEvent) -> None:
+    totals.verifier[event.outcome] += 1
+
+
+def _add_execution(totals: Totals, event: ExecutionEvent) -> None:
+    totals.executions[event.outcome] += 1
+
+
+def _add_guard(totals: Totals, event: GuardEvent) -> None:
+    totals.label_guards[event.outcome] += 1
+
+
+def _add_changes(totals: Totals, event: ChangesEvent) -> None:
+    _add_seconds(totals, totals.durations, "propagation", event.seconds)
+
+
+def _add_resync(totals: Totals, _: ResyncEvent) -> None:
+    totals.resyncs += 1
+
+
+_RULES: dict[type, Callable[[Totals, Any], None]] = {
+    LookupEvent: _add_lookup,
+    StoreEvent: _add_answer,
+    EmbeddingEvent: _add_embedding,
+    LabelEvent: _add_label,
+    ShadowEvent: _add_shadow,
+    VerifierEvent: _add_verifier,
+    ExecutionEvent: _add_execution,
+    FeedbackEvent: _add_feedback,
+    GuardEvent: _add_guard,
+    ChangesEvent: _add_changes,
+    ResyncEvent: _add_resync,
+    ReversalEvent: _add_reversal,
+    ValueEvent: _add_values,
+    VerdictEvent: _add_verdict,
+}

@@ -47,6 +47,9 @@ class Totals:
             ``texts`` and ``tokens``, the texts that are priced, and the sum of ``cost_micros``.
         latencies: Buckets (`latencies.bucket`) of ``LookupEvent.seconds`` of hits by tier, and of
             model calls with the lookups before them as ``miss``.
+        durations: Buckets of ``StoreEvent.seconds`` as ``upstream`` and of ``ChangesEvent.seconds``
+            as ``propagation``.
+        nanos: Sums of nanoseconds of all that has buckets, by kind.
         shares: `LookupEvent` hits and misses by what they were asked for (`Shares`).
         shadow: `ShadowEvent` without a label by ``outcome``, those that ``agreed``, and ``right``
             and ``wrong`` labels of would-be hits.
@@ -58,6 +61,7 @@ class Totals:
         executions: `ExecutionEvent` by ``outcome``.
         feedback: `FeedbackEvent` by ``verdict``.
         label_guards: `GuardEvent` by ``outcome``.
+        resyncs: `ResyncEvent`.
         values: `ValueEvent`: sums of ``count`` by kind and outcome (``"embeddings.hit"``), and of
             misses that name a failed part (``"embeddings.degraded"``).
     """
@@ -107,7 +111,10 @@ class Totals:
     feedback: Counter[str] = field(default_factory=Counter)
     label_guards: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
+    resyncs: int = 0
     latencies: Counter[str] = field(default_factory=Counter)
+    durations: Counter[str] = field(default_factory=Counter)
+    nanos: Counter[str] = field(default_factory=Counter)
     shares: Shares = field(default_factory=Shares)
 
     @classmethod
@@ -158,4 +165,7 @@ def _same(value: Any) -> Any:
 
 
 _NAMES = tuple(f.name for f in fields(Totals))
-_READ: dict[type, Callable[[Any], Any]] = {Counter: Counter, Shares: Shares.of}
+_READ: dict[type, Callable[[Any], Any]] = {
+    Counter: Counter,
+    Shares: Shares.of,
+}
