@@ -26,6 +26,7 @@ from cache_fabric.instrumentation.events import (
 from cache_fabric.instrumentation.guard_event import GuardEvent
 from cache_fabric.instrumentation.latencies import bucket
 from cache_fabric.instrumentation.totals import Totals
+from cache_fabric.types import Usage
 
 __all__ = ["add_event"]
 
@@ -40,6 +41,7 @@ def add_event(totals: Totals, event: Event) -> None:
 def _add_lookup(totals: Totals, event: LookupEvent) -> None:
     outcome, tier = _outcome(event), event.tier or ""
     totals.outcomes[outcome] += 1
+    totals.by_model.count(event.model, f"{outcome}.{tier}")
     if event.degraded:
         totals.degraded[event.degraded] += 1
     if event.outcome == "bypass":
@@ -61,11 +63,19 @@ def _add_lookup(totals: Totals, event: LookupEvent) -> None:
         totals.saved_micros += event.saved_micros
     if event.usage is not None:
         totals.saved_tokens += event.usage.total_tokens
+        totals.saved_output_tokens += event.usage.output_tokens
+        _add_cached(totals, "avoided", event.usage)
 
 
 def _add_seconds(totals: Totals, buckets: Counter[str], kind: str, seconds: float) -> None:
     buckets[bucket(kind, seconds)] += 1
     totals.nanos[kind] += int(1e9 * seconds)
+
+
+def _add_cached(totals: Totals, source: str, usage: Usage) -> None:
+    if usage.cache_read_tokens or usage.cache_creation_tokens:
+        totals.cached_tokens[f"{source}.cache_read"] += usage.cache_read_tokens
+        totals.cached_tokens[f"{source}.cache_creation"] += usage.cache_creation_tokens
 
 
 def _add_price(totals: Totals, event: LookupEvent | StoreEvent, micros: int | None) -> None:
@@ -83,6 +93,7 @@ def _add_label(totals: Totals, event: LabelEvent) -> None:
     totals.drifts += event.drifted
     if event.weight:
         totals.sampled += 1
+        totals.found_wrong += not event.right
         totals.sampled_weight += event.weight
         totals.sampled_squares += event.weight * event.weight
         totals.sampled_wrong += 0.0 if event.right else event.weight
@@ -117,9 +128,13 @@ def _add_values(totals: Totals, event: ValueEvent) -> None:
 
 def _add_answer(totals: Totals, event: StoreEvent) -> None:
     totals.answers[event.outcome] += 1
-    totals.evicted_bytes += event.size or 0
+    if event.outcome == "evicted":
+        totals.evictions[event.reason.partition(":")[0]] += 1
+        totals.evicted_bytes += event.size or 0
     if event.outcome in {"dropped", "evicted"}:
         return  # the same answer was counted when it was handed in
+    if event.outcome in {"released", "stale"}:
+        totals.by_model.count(event.model, "failed")
     if event.outcome in {"stored", "refused"}:
         _add_price(totals, event, event.cost_micros)
     if event.seconds is not None:
@@ -138,6 +153,8 @@ def _add_answer(totals: Totals, event: StoreEvent) -> None:
         totals.explored_micros += event.cost_micros or 0
     if event.usage is not None:
         totals.spent_tokens += event.usage.total_tokens
+        totals.spent_output_tokens += event.usage.output_tokens
+        _add_cached(totals, "upstream", event.usage)
 
 
 def _add_embedding(totals: Totals, event: EmbeddingEvent) -> None:

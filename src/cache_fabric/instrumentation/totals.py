@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from cache_fabric.instrumentation.by_model import ByModel
 from cache_fabric.instrumentation.coverage import trim
 from cache_fabric.instrumentation.shares import Shares
 
@@ -23,8 +24,11 @@ class Totals:
         tiers: `LookupEvent` hits by ``tier``.
         outcomes: `LookupEvent` by ``outcome``; a hit of tier ``flight`` counts as ``coalesced``, a
             ``stale`` one as ``stale``.
+        by_model: `LookupEvent` by model, outcome as above, and tier (``hit.hot``, ``miss.``);
+            and `StoreEvent` ``released`` and ``stale`` as ``failed``.
         degraded: `LookupEvent` misses by the part that failed.
         answers: `StoreEvent` by ``outcome``.
+        evictions: `StoreEvent` of outcome ``evicted``, by the first words of ``reason``.
         evicted_bytes: `StoreEvent` of outcome ``evicted``: the sum of ``size``.
         refused: Misses whose nearest neighbor was judged and not served.
         hit_seconds: Sum of ``LookupEvent.seconds`` of hits, coalesced and stale.
@@ -34,6 +38,7 @@ class Totals:
             their sum, and the sum of the lookups before them.
         priced, saved_micros, saved_tokens: Hits with a known price, and the sums of
             ``saved_micros`` and ``usage``.
+        found_wrong: Those that were sampled (see below) and showed a wrong answer.
         labels, drifts: `LabelEvent` in all, and those with ``drifted``.
         sampled, sampled_weight, sampled_squares, sampled_wrong: Those with a ``weight``: how many,
             the sums of it and of its square, and its sum where the answer was wrong.
@@ -50,6 +55,10 @@ class Totals:
         durations: Buckets of ``StoreEvent.seconds`` as ``upstream`` and of ``ChangesEvent.seconds``
             as ``propagation``.
         nanos: Sums of nanoseconds of all that has buckets, by kind.
+        saved_output_tokens, spent_output_tokens: Of those tokens, those of answers.
+        cached_tokens: And those that the provider's own cache gave or took: ``avoided.cache_read``
+            and ``avoided.cache_creation`` of `LookupEvent`, ``upstream.cache_read`` and so on of
+            `StoreEvent`.
         shares: `LookupEvent` hits and misses by what they were asked for (`Shares`).
         shadow: `ShadowEvent` without a label by ``outcome``, those that ``agreed``, and ``right``
             and ``wrong`` labels of would-be hits.
@@ -70,6 +79,8 @@ class Totals:
     tiers: Counter[str] = field(default_factory=Counter)
     degraded: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
+    by_model: ByModel = field(default_factory=ByModel)
+    evictions: Counter[str] = field(default_factory=Counter)
     evicted_bytes: int = 0
     refused: int = 0
     hit_seconds: float = 0.0
@@ -87,6 +98,7 @@ class Totals:
     sampled_weight: float = 0.0
     sampled_squares: float = 0.0
     sampled_wrong: float = 0.0
+    found_wrong: int = 0
     drifts: int = 0
     paid: int = 0
     spent_micros: int = 0
@@ -115,6 +127,9 @@ class Totals:
     latencies: Counter[str] = field(default_factory=Counter)
     durations: Counter[str] = field(default_factory=Counter)
     nanos: Counter[str] = field(default_factory=Counter)
+    saved_output_tokens: int = 0
+    spent_output_tokens: int = 0
+    cached_tokens: Counter[str] = field(default_factory=Counter)
     shares: Shares = field(default_factory=Shares)
 
     @classmethod
@@ -129,7 +144,7 @@ class Totals:
     def plain(self) -> dict[str, Any]:
         """Return the sums that are not zero as plain data."""
         said = {name: getattr(self, name) for name in _NAMES}
-        said["shares"] = self.shares.plain()
+        said["shares"], said["by_model"] = self.shares.plain(), self.by_model.plain()
         return {
             name: dict(value) if isinstance(value, Counter) else value
             for name, value in said.items()
@@ -149,7 +164,7 @@ class Totals:
         """Add another process's sums, or with ``sign=-1`` take them off."""
         for name in _NAMES:
             mine, theirs = getattr(self, name), getattr(other, name)
-            if isinstance(mine, Shares):
+            if isinstance(mine, Shares | ByModel):
                 mine.add(theirs, sign)
             elif not isinstance(mine, Counter):
                 setattr(self, name, mine + sign * theirs)
@@ -168,4 +183,5 @@ _NAMES = tuple(f.name for f in fields(Totals))
 _READ: dict[type, Callable[[Any], Any]] = {
     Counter: Counter,
     Shares: Shares.of,
+    ByModel: ByModel.of,
 }
