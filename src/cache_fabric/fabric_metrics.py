@@ -5,26 +5,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
+from cache_fabric.errors import BackendTimeout
 from cache_fabric.instrumentation.metrics import Metrics, figures
+from cache_fabric.instrumentation.standing import Standing
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.instrumentation.window import Window, first_minute
 from cache_fabric.life import Life
+from cache_fabric.policy.base import Policy
+from cache_fabric.policy.verified import Verified
 from cache_fabric.version_records import Agent
 
 __all__ = ["MetricsMethods"]
 
+T = TypeVar("T")
 _BUDGET = 1.0  # seconds that the sums of the other processes may take
+_PATIENCE = 5.0  # seconds, of who asks for those alone
 _log = logging.getLogger("cache_fabric")
 
 
 class MetricsMethods:
     """Figures over all processes of the fabric, and the named ones among them."""
 
+    policy: Policy
     _metrics: Metrics
 
     def _life(self) -> Life:
+        raise AssertionError("the facade provides it")
+
+    async def _run(self, call: Callable[[Life], Coroutine[Any, Any, T]]) -> T:
         raise AssertionError("the facade provides it")
 
     async def get_metrics(self, window: Window | None = None) -> dict[str, Any]:
@@ -55,8 +66,35 @@ class MetricsMethods:
 
         Each with the revision of the contexts that it serves; raises `BackendError`.
         """
+        return await self._run(lambda life: life.fleet.agents())
+
+    def own_sums(self) -> Totals:
+        """Return what this process has counted; the same method in both colours."""
+        self._life()  # in a forked child the counts begin anew
+        return self._metrics.totals()
+
+    async def kept_sums(self) -> Totals:
+        """Return what all processes have written, each some seconds ago; raises `BackendError`."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._run(lambda life: life.sums.written())
+        except TimeoutError as error:
+            raise BackendTimeout("store", "sums", f"no answer in {_PATIENCE:g} s") from error
+
+    def standing(self) -> Standing:
+        """Return how this process stands; the same method in both colours."""
         life = self._life()
-        return await life.portal.run(lambda: life.fleet.agents())
+        view, marks = life.contexts.live.view, list(life.engine.verdicts.marks.values())
+        pinned = sum(mark.pinned is not None for mark in marks)
+        return Standing(
+            revision=None if view is None else view.revision,
+            connected=None if view is None else life.contexts.live.freshness.connected,
+            quarantined=None if view is None else len(marks) - pinned,
+            pinned=None if view is None else pinned,
+            queued=len(life.tracking.queue),
+            wrote_at=life.tracking.wrote_at,
+            budget=self.policy.max_error if isinstance(self.policy, Verified) else None,
+        )
 
     async def _totals(self, life: Life, first: int | None) -> tuple[Totals, str]:
         try:

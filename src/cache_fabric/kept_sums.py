@@ -110,13 +110,23 @@ class KeptSums:
 
     async def total(self) -> Totals:
         """Return the sums over all processes; raises `BackendError`."""
-        processes = await self._kept.processes()
-        folded = await self._kept.read()  # after the documents: see there
+        ended, processes = await self._read()
         total = self._mine(self._metrics.totals())
-        total.add(folded.sums)
-        for name, process in processes.items():
-            if name != self._id and name not in folded.ids:
-                total.add(process.sums)
+        total.add(ended)
+        for name, sums in processes.items():
+            if name != self._id:
+                total.add(sums)
+        return total
+
+    async def written(self) -> Totals:
+        """Return what all processes have written; raises `BackendError`.
+
+        For a counter that is scraped: without the seconds that are not written yet, which a killed
+        process loses, so that it does not go down.
+        """
+        total, processes = await self._read()
+        for sums in processes.values():
+            total.add(sums)
         return total
 
     async def since(self, first: int) -> Totals:
@@ -195,6 +205,13 @@ class KeptSums:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+
+    async def _read(self) -> tuple[Totals, dict[str, Totals]]:
+        """Return the sums of processes that are folded, and those of each other one."""
+        processes = await self._kept.processes()
+        folded = await self._kept.read()  # after the documents: see there
+        unfolded = {name: each.sums for name, each in processes.items() if name not in folded.ids}
+        return folded.sums, unfolded
 
     def _mine(self, total: Totals) -> Totals:
         """Take off what earlier ids of this process have written."""

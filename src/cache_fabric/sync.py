@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
+from cache_fabric.instrumentation.standing import Standing
+from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.instrumentation.window import Window
 from cache_fabric.ledger import Inspection
 from cache_fabric.line_files import Place
@@ -234,6 +236,15 @@ class SyncCacheFabric(
 
     def get_metrics(self, window: Window | None = None) -> dict[str, Any]:
         return self._call(lambda: self._fabric.get_metrics(window))
+
+    def own_sums(self) -> Totals:
+        return self._fabric.own_sums()
+
+    def kept_sums(self) -> Totals:
+        return self._call(self._fabric.kept_sums)
+
+    def standing(self) -> Standing:
+        return self._fabric.standing()
 
     def inspect(self) -> Inspection:
         return self._call(self._fabric.inspect)

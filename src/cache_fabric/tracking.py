@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,6 +39,9 @@ class Tracking:
         indexed: Whether the fabric looks for anything by meaning.
         post: Runs a function on the home loop soon.
         tell: Hears what is told of runs, and how each was written.
+
+    Attributes:
+        wrote_at: When a run was written last, in seconds since the epoch.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Tracking:
         post: Callable[[Callable[[], None]], object],
         tell: Tell,
     ) -> None:
+        self.wrote_at: float | None = None
         self._records = records
         self._tell = tell
         self._questions = ExecutionQuestions(semantic, config, indexed=indexed, lost=self._lost)
@@ -122,6 +127,7 @@ class Tracking:
 
     def _ended(self, execution_id: str, reason: str | None) -> None:
         if reason is None:
+            self.wrote_at = time.time()
             self.retention.wrote()
             self._tell(ExecutionEvent(outcome="kept", execution_id=execution_id))
         else:
