@@ -24,6 +24,7 @@ from cache_fabric.instrumentation.events import (
     FeedbackEvent,
     LabelEvent,
     LookupEvent,
+    PublishEvent,
     ResyncEvent,
     ReversalEvent,
     StoreEvent,
@@ -205,7 +206,8 @@ def test_contexts_runs_and_verdicts_are_told() -> None:
                     ResyncEvent(revision=9),
                     ExecutionEvent(outcome="kept", execution_id="x"),
                     ExecutionEvent(outcome="dropped", execution_id="y", reason="queue full"),
-                    FeedbackEvent(verdict="bad"),
+                    FeedbackEvent(verdict="bad", annotator="LLM"),
+                    PublishEvent(outcome="conflict", change="breaking", keys=("k",), seconds=0.1),
                     VerdictEvent(entry_id="e", action="quarantined", taught=True),
                     VerifierEvent(outcome="timeout", seconds=1.0, lookup_id="l"),
                     ValueEvent(kind="a.b", outcome="hit", count=3),
@@ -218,7 +220,9 @@ def test_contexts_runs_and_verdicts_are_told() -> None:
     assert shown(found, "context_propagation_seconds_bucket", le="0.025") == 1
     assert shown(found, "watch_resyncs_total") == 1
     assert shown(found, "history_written_total") == shown(found, "history_dropped_total") == 1
-    assert shown(found, "feedback_total", verdict="bad") == 1
+    assert shown(found, "feedback_total", verdict="bad", annotator="LLM") == 1
+    assert shown(found, "publish_total", change="breaking", outcome="conflict") == 1
+    assert shown(found, "publish_total", change="breaking", outcome="published") == 0
     assert shown(found, "verdicts_total", action="quarantined") == 1
     assert shown(found, "verifications_total", outcome="timeout") == 1
     assert shown(found, "values_total", outcome="hit") == 3
@@ -347,6 +351,8 @@ def test_nobody_is_named() -> None:
     ]
     events += [
         StoreEvent(outcome="refused", model="m", reason=secret, entry_id=secret),
+        PublishEvent(outcome="published", change="label", keys=(secret,), seconds=0.0),
+        FeedbackEvent(verdict="bad", execution_id=secret, name=secret),
         ExecutionEvent(outcome="dropped", execution_id=secret, reason=secret),
         ReversalEvent(entry_id=secret, execution_id=secret, micros=1, tokens=1),
         VerdictEvent(entry_id=secret, action="none"),

@@ -7,7 +7,7 @@ first event would hide it, as an increase needs two samples. Of models, as many 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from cache_fabric import __version__
 from cache_fabric.instrumentation._prometheus_shapes import (
@@ -208,7 +208,10 @@ def _checks(sums: Totals) -> Iterator[Metric]:
         _by(sums.verifier, "answered", "timeout", "failed"),
     )
     yield counters(
-        "feedback", "Feedback kept.", ["verdict"], _by(sums.feedback, "good", "bad", "none")
+        "feedback",
+        "Feedback kept, by who gave it.",
+        ["annotator", "verdict"],
+        _pairs(sums.annotators, ("HUMAN", "LLM", "CODE"), ("good", "bad", "none")),
     )
     names = ("quarantined", "restored", "pinned", "confirmed", "held", "none")
     yield counters(
@@ -220,6 +223,16 @@ def _checks(sums: Totals) -> Iterator[Metric]:
 
 
 def _contexts_and_runs(sums: Totals) -> Iterator[Metric]:
+    yield counters(
+        "publish",
+        "Writes of contexts, by the gravest change in them and what came of it.",
+        ["change", "outcome"],
+        _pairs(
+            sums.publishes,
+            ("breaking", "behaviour", "cosmetic", "rollback", "delete", "label"),
+            ("published", "conflict", "refused", "failed"),
+        ),
+    )
     yield histogram(
         "context_propagation_seconds",
         "From the commit of a change of contexts until a process serves it, once a process.",
@@ -245,6 +258,10 @@ def _durations(
 
 def _by(counts: Mapping[str, int], *names: str) -> Labelled:
     return {(name,): counts.get(name, 0) for name in (*names, *sorted(counts.keys() - {*names}))}
+
+
+def _pairs(counts: Mapping[str, int], firsts: Sequence[str], seconds: Sequence[str]) -> Labelled:
+    return {(one, two): counts.get(f"{one}.{two}", 0) for one in firsts for two in seconds}
 
 
 def _tokens(sums: Totals, source: str, total: int, output: int) -> Labelled:

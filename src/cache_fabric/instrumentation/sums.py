@@ -15,6 +15,7 @@ from cache_fabric.instrumentation.events import (
     FeedbackEvent,
     LabelEvent,
     LookupEvent,
+    PublishEvent,
     ResyncEvent,
     ReversalEvent,
     ShadowEvent,
@@ -167,6 +168,7 @@ def _add_embedding(totals: Totals, event: EmbeddingEvent) -> None:
 
 def _add_feedback(totals: Totals, event: FeedbackEvent) -> None:
     totals.feedback[event.verdict] += 1
+    totals.annotators[f"{event.annotator}.{event.verdict}"] += 1
 
 
 def _add_verifier(totals: Totals, event: VerifierEvent) -> None:
@@ -179,6 +181,10 @@ def _add_execution(totals: Totals, event: ExecutionEvent) -> None:
 
 def _add_guard(totals: Totals, event: GuardEvent) -> None:
     totals.label_guards[event.outcome] += 1
+
+
+def _add_publish(totals: Totals, event: PublishEvent) -> None:
+    totals.publishes[f"{event.change}.{event.outcome}"] += 1
 
 
 def _add_changes(totals: Totals, event: ChangesEvent) -> None:
@@ -199,6 +205,7 @@ _RULES: dict[type, Callable[[Totals, Any], None]] = {
     ExecutionEvent: _add_execution,
     FeedbackEvent: _add_feedback,
     GuardEvent: _add_guard,
+    PublishEvent: _add_publish,
     ChangesEvent: _add_changes,
     ResyncEvent: _add_resync,
     ReversalEvent: _add_reversal,

@@ -69,6 +69,8 @@ class Totals:
             a policy had something to learn from.
         executions: `ExecutionEvent` by ``outcome``.
         feedback: `FeedbackEvent` by ``verdict``.
+        annotators: The same by ``annotator`` and ``verdict`` (``HUMAN.bad``).
+        publishes: `PublishEvent` by ``change`` and ``outcome`` (``cosmetic.published``).
         label_guards: `GuardEvent` by ``outcome``.
         resyncs: `ResyncEvent`.
         values: `ValueEvent`: sums of ``count`` by kind and outcome (``"embeddings.hit"``), and of
@@ -121,6 +123,8 @@ class Totals:
     verdicts: Counter[str] = field(default_factory=Counter)
     executions: Counter[str] = field(default_factory=Counter)
     feedback: Counter[str] = field(default_factory=Counter)
+    annotators: Counter[str] = field(default_factory=Counter)
+    publishes: Counter[str] = field(default_factory=Counter)
     label_guards: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
     resyncs: int = 0
