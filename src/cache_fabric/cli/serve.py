@@ -24,7 +24,7 @@ def serve(
         bool, typer.Option("--trusted", help="One feedback may act alone: callers vouch for it.")
     ] = False,
 ) -> None:
-    """Serve the HTTP API: POST /v1/feedback. CACHE_FABRIC_API_TOKEN is what callers must carry."""
+    """Serve the HTTP API, and /metrics. CACHE_FABRIC_API_TOKEN is what callers must carry."""
     token = os.environ.get(_TOKEN)
     if not token and not _is_loopback(host):
         fail(f"{host} can be reached from outside: set {_TOKEN}, or listen on 127.0.0.1")

@@ -22,7 +22,7 @@ from cache_fabric.instrumentation._prometheus_shapes import Metric, gauge
 from cache_fabric.instrumentation.prometheus_families import families_of_standing, families_of_sums
 from cache_fabric.instrumentation.totals import Totals
 
-__all__ = ["FabricCollector"]
+__all__ = ["FabricCollector", "Metric"]
 
 _WITHOUT = "a scrape has no sums: %s"
 _log = logging.getLogger("cache_fabric")

@@ -16,6 +16,7 @@ from cache_fabric.web.contexts import context_operations
 from cache_fabric.web.errors import refusal
 from cache_fabric.web.feedback import feedback_operations
 from cache_fabric.web.health import health_operations
+from cache_fabric.web.metrics import metrics_operations
 from cache_fabric.web.operations import Operation, route
 
 __all__ = ["create_app"]
@@ -57,6 +58,7 @@ def _operations(fabric: CacheFabric, *, trusted: bool) -> tuple[Operation, ...]:
         *health_operations(fabric),
         *context_operations(fabric),
         *feedback_operations(fabric, trusted=trusted),
+        *metrics_operations(fabric),
     )
 
 
