@@ -139,7 +139,8 @@ def test_money_and_tokens_are_told_in_dollars_and_kinds_that_add_up() -> None:
     assert shown(found, "cost_avoided_usd_total") == pytest.approx(700e-6)
     assert shown(found, "cost_overhead_usd_total", reason="exploration") == pytest.approx(100e-6)
     assert shown(found, "cost_overhead_usd_total", reason="embedding") == pytest.approx(7e-6)
-    assert shown(found, "cost_reversed_usd") == pytest.approx(300e-6)
+    assert shown(found, "cost_reversed_usd_total") == pytest.approx(300e-6)
+    assert shown(found, "cost_rebooked_usd_total") == 0
     assert shown(found, "provider_cache_saved_usd_total") == pytest.approx(40e-6)
     tokens = {
         kind: shown(found, "tokens_total", type=kind, source="avoided")
@@ -151,12 +152,15 @@ def test_money_and_tokens_are_told_in_dollars_and_kinds_that_add_up() -> None:
 
 def test_money_is_that_of_the_figures() -> None:
     embedded = EmbeddingEvent(model="e", texts=1, tokens=9, cost_micros=7)
-    events: list[Event] = [lookup("miss"), CALL, HIT, HIT, embedded]
+    bad = ReversalEvent(entry_id="e", execution_id="x", micros=200, tokens=9)
+    good = ReversalEvent(entry_id="e", execution_id="y", micros=50, tokens=9, again=True)
+    events: list[Event] = [lookup("miss"), CALL, HIT, HIT, embedded, bad, good]
     sums = after(events)
     found, said = samples(families_of_sums(sums)), figures(sums)
     overhead = sum(v for (name, _), v in found.items() if name == "cost_overhead_usd_total")
-    net = shown(found, "cost_avoided_usd_total") - overhead - shown(found, "cost_reversed_usd")
-    assert net == pytest.approx(said["cost_saved"])
+    taken_back = shown(found, "cost_reversed_usd_total") - shown(found, "cost_rebooked_usd_total")
+    net = shown(found, "cost_avoided_usd_total") - overhead - taken_back
+    assert net == pytest.approx(said["cost_saved"]) == pytest.approx(443e-6)
 
 
 def test_the_hit_rate_by_its_documented_rule_is_that_of_the_figures() -> None:

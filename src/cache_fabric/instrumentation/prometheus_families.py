@@ -154,10 +154,16 @@ def _money(sums: Totals) -> Iterator[Metric]:
             ("exploration",): sums.explored_micros / 1e6,
         },
     )
-    yield gauge(
+    reversed_ = sums.reversed_micros + sums.rebooked_micros
+    yield counter(
         "cost_reversed_usd",
-        "What was booked as avoided by answers found bad; less when one is restored.",
-        sums.reversed_micros / 1e6,
+        "What was taken back of the avoided cost, as the answers were found bad.",
+        reversed_ / 1e6,
+    )
+    yield counter(
+        "cost_rebooked_usd",
+        "What was booked again of that, as they were restored.",
+        sums.rebooked_micros / 1e6,
     )
     yield counter(
         "provider_cache_saved_usd",

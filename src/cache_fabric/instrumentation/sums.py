@@ -113,6 +113,7 @@ def _add_reversal(totals: Totals, event: ReversalEvent) -> None:
     totals.reversed += sign
     totals.reversed_micros += sign * (event.micros or 0)
     totals.reversed_tokens += sign * event.tokens
+    totals.rebooked_micros += (event.micros or 0) if event.again else 0
 
 
 def _add_verdict(totals: Totals, event: VerdictEvent) -> None:

@@ -65,6 +65,7 @@ class Totals:
         verifier: `VerifierEvent` by ``outcome``.
         reversed, reversed_micros, reversed_tokens: `ReversalEvent`: those that took back less those
             that booked again, and the sums of ``micros`` and ``tokens``.
+        rebooked_micros: Of `ReversalEvent` that booked again alone: the sum of ``micros``.
         verdicts: `VerdictEvent` by ``action``, and ``learned`` and ``not learned`` of those that
             a policy had something to learn from.
         executions: `ExecutionEvent` by ``outcome``.
@@ -120,6 +121,7 @@ class Totals:
     reversed: int = 0
     reversed_micros: int = 0
     reversed_tokens: int = 0
+    rebooked_micros: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     executions: Counter[str] = field(default_factory=Counter)
     feedback: Counter[str] = field(default_factory=Counter)
