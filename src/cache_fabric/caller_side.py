@@ -179,13 +179,21 @@ class CallerSide:
 
     def _close(self, ticket: Ticket, outcome: Literal["released", "stale"]) -> None:
         ticket.closed = True
+        if ticket.told:
+            return
+        ticket.told = True
+        request = ticket.request
         self._tell(
             StoreEvent(
                 outcome=outcome,
-                model=ticket.request.model,
+                model=request.model,
                 lookup_seconds=ticket.lookup_seconds,
-                kind=ticket.request.kind,
+                kind=request.kind,
                 lookup_id=ticket.id,
+                tenant=request.tenant,
+                graph=request.options.graph,
+                tags=request.options.tags,
+                contexts=ticket.keys.contexts,
             )
         )
 
@@ -228,6 +236,8 @@ class CallerSide:
                 reason = error.reason
         if reason is None and len(data) > self._config.max_entry_bytes:
             reason = f"answer over {self._config.max_entry_bytes} bytes"
+        if ticket is not None:
+            ticket.told = True
         if reason is not None:
             event = msgspec.structs.replace(event, outcome="refused", reason=reason)
             self._tell(event, lambda: said_in(request, answer))

@@ -26,6 +26,8 @@ class CacheOptions:
         max_age: Seconds; a kept answer of that age or more is no answer to this request.
         policy: A `Policy` that judges the neighbors of this request in place of the fabric's.
         tags: Kept with the answer, for ``invalidate(tag=...)``; at most 64.
+        graph: Name of the graph, agent or chain that asks: savings are told by it. Hosts that know
+            it fill it in.
 
     Raises:
         ValidationError: A value is not usable; the message names the field.
@@ -37,6 +39,7 @@ class CacheOptions:
     max_age: float | None = None
     policy: Any = None
     tags: tuple[str, ...] = ()
+    graph: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ttl", check_ttl(self.ttl))
@@ -50,6 +53,8 @@ class CacheOptions:
         if self.policy is not None and not _is_policy(self.policy):
             raise ValidationError("policy", f"expected a policy, got {self.policy!r:.40}")
         object.__setattr__(self, "tags", _checked(self.tags))
+        if self.graph is not None:
+            check_id(self.graph, "graph")
 
 
 def _is_policy(given: Any) -> bool:

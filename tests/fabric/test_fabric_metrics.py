@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from broken_stores import DeadStore
-from cache_fabric import CacheFabric, CacheRequest, Miss, Verified, create_cache_fabric
+from cache_fabric import (
+    CacheFabric,
+    CacheOptions,
+    CacheRequest,
+    Miss,
+    Verified,
+    create_cache_fabric,
+)
 from cache_fabric.errors import BackendUnavailable, ValidationError
 from cache_fabric.stores.memory import MemoryStore
 from cache_fabric.types import Usage
@@ -32,7 +39,8 @@ _PRICE = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
 
 async def use(fabric: CacheFabric, request: CacheRequest, hits: int) -> None:
     found = await fabric.lookup(request)
-    await fabric.store(found.ticket, "By post.", usage=USAGE)  # type: ignore[union-attr]
+    if isinstance(found, Miss):
+        await fabric.store(found.ticket, "By post.", usage=USAGE)
     for _ in range(hits):
         await fabric.lookup(request)
 
@@ -158,3 +166,32 @@ async def test_a_call_that_only_checks_an_answer_is_overhead(ask: Ask) -> None:
     assert figures["cost_overhead_by"]["exploration"] == pytest.approx(explored * 1100 / 1e6)
     # Nothing was saved by these: what they avoided and what they cost are the same.
     assert figures["cost_saved"] == pytest.approx(figures["hits"] * 1100 / 1e6)
+
+
+async def test_a_call_that_failed_is_counted_once_however_often_it_is_given_back(ask: Ask) -> None:
+    async with made("memory") as fabric:
+        await use(fabric, ask(Q), 0)
+        found = await fabric.lookup(ask("How do I pay?"))
+        await fabric.release(found.ticket)  # type: ignore[union-attr]
+        await fabric.release(found.ticket)  # type: ignore[union-attr]
+        kept = await fabric.lookup(ask("Where are you?"))
+        await fabric.store(kept.ticket, "Here.", usage=USAGE)  # type: ignore[union-attr]
+        await fabric.release(kept.ticket)  # type: ignore[union-attr]  # as a ``finally`` does
+        figures = await fabric.get_metrics()
+    assert figures["requests_by_outcome"]["error"] == 1
+    assert figures["requests_by_outcome"]["miss"] == 2
+    assert figures["answers"]["released"] == 1
+
+
+async def test_savings_are_told_by_the_graph_that_a_request_names() -> None:
+    async with made("memory") as fabric:
+        for graph in ("support", "sales", None):
+            options = CacheOptions(graph=graph)
+            asked = [{"role": "user", "content": Q}]
+            await use(fabric, CacheRequest(model="m", messages=asked, options=options), 1)
+        rows = {row["name"]: row for row in (await fabric.get_metrics())["savings"]["graph"]}
+    assert {name: row["hits"] for name, row in rows.items()} == {
+        "support": 1,  # its own, and the others share its answer: a graph is no part of the key
+        "sales": 2,
+        "(none)": 2,
+    }

@@ -93,21 +93,55 @@ def test_quantiles_of_parts_add_up_to_those_of_the_whole(seconds: list[float], p
         assert found[name] == pytest.approx(exact, rel=0.0101)
 
 
-def test_savings_are_told_by_model_tenant_tag_and_context() -> None:
+def row(name: str, lookups: int, hits: int, **more: Any) -> dict[str, Any]:
+    usual = {
+        "shared": 0,
+        "failed": 0,
+        "hit_rate": 100 * hits / lookups,
+        "cost_avoided": pytest.approx(hits * 0.0003, abs=1e-12),
+        "tokens_avoided": hits * 150,
+    }
+    return {"name": name, "lookups": lookups, "hits": hits, **usual, **more}
+
+
+def test_savings_are_told_by_model_tenant_graph_tag_and_context() -> None:
     contexts = (("global\x1fsupport:prompt", 3), ("user\x1fa\x1fann\x1fher:notes", 1))
-    asked: dict[str, Any] = {"tenant": "a", "tags": ("support", "beta"), "contexts": contexts}
+    asked: dict[str, Any] = {
+        "tenant": "a",
+        "graph": "triage",
+        "tags": ("support", "beta"),
+        "contexts": contexts,
+    }
     found = after(lookup("miss", **asked), lookup("hit", **asked), lookup("hit"))["savings"]
-    row = {"lookups": 2, "hits": 1, "cost_avoided": 0.0003, "tokens_avoided": 150}
-    assert found["model"] == [
-        {"name": "m", "lookups": 3, "hits": 2, "cost_avoided": 0.0006, "tokens_avoided": 300}
-    ]
-    assert found["tenant"] == [
-        {"name": "a", **row},
-        {**row, "name": "(none)", "lookups": 1},
-    ]
-    assert found["tag"] == [{"name": "beta", **row}, {"name": "support", **row}]
+    assert found["model"] == [row("m", 3, 2)]
+    assert found["tenant"] == [row("a", 2, 1), row("(none)", 1, 1)]
+    assert found["graph"] == [row("triage", 2, 1), row("(none)", 1, 1)]
+    assert found["tag"] == [row("beta", 2, 1), row("support", 2, 1)]
     # A narrower scope may be named after somebody: it is told without its key.
-    assert found["context"] == [{"name": "(user)", **row}, {"name": "support:prompt@3", **row}]
+    assert found["context"] == [row("(user)", 2, 1), row("support:prompt@3", 2, 1)]
+
+
+def test_a_row_counts_as_the_whole_does() -> None:
+    asked: dict[str, Any] = {"tenant": "a", "graph": "triage"}
+    found = after(
+        *(lookup("miss", **asked), StoreEvent(outcome="released", model="m", **asked)),
+        *(lookup("miss", **asked), StoreEvent(outcome="stale", model="m", **asked)),
+        *(lookup("miss", **asked), StoreEvent(outcome="stored", model="m", seconds=1.0)),
+        *(lookup("hit", **asked), lookup("hit", tier="flight", **asked), lookup("bypass", **asked)),
+        lookup("hit", stale=True, **asked),
+    )
+    (shown,) = found["savings"]["graph"]
+    assert shown == row("triage", 6, 1, shared=2, failed=2, hit_rate=50.0) | {
+        "cost_avoided": pytest.approx(0.0009),  # coalesced and stale ones avoided a call as well
+        "tokens_avoided": 450,
+    }
+    assert (found["hit_rate"], found["cost_avoided"]) == (50.0, pytest.approx(0.0009))
+
+
+def test_rows_that_an_earlier_release_wrote_are_read() -> None:
+    old = Shares.of({"model": {"m": [3, 2, 600, 300]}})
+    old.add(Shares.of({"model": {"m": [1, 1, 300, 150, 1, 0]}}))
+    assert old.plain() == {"model": {"m": [4, 3, 900, 450, 1, 0]}}
 
 
 def test_of_many_names_the_largest_are_told_and_the_rest_is_one_row() -> None:
@@ -116,9 +150,7 @@ def test_of_many_names_the_largest_are_told_and_the_rest_is_one_row() -> None:
     rows = after(*events, *[lookup("hit", tenant="big", saved_micros=10_000)] * 3)["savings"]
     tenants = rows["tenant"]
     assert len(tenants) == 21
-    assert tenants[0] == {
-        "name": "big", "lookups": 3, "hits": 3, "cost_avoided": 0.03, "tokens_avoided": 450,
-    }  # fmt: skip
+    assert tenants[0] == row("big", 3, 3, cost_avoided=0.03)
     assert tenants[-1]["name"] == OTHER
     assert sum(row["hits"] for row in tenants) == 1003
     assert sum(row["cost_avoided"] for row in tenants) == pytest.approx(0.03 + 0.4995)

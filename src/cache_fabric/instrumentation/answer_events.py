@@ -30,7 +30,7 @@ class LookupEvent(msgspec.Struct, frozen=True, kw_only=True):
         saved_micros: Of a hit: what those tokens cost now, ``None`` if not priced.
         born: Of a hit: when the model gave the answer, in seconds since the epoch.
         lookup_id: Names the lookup for ``explain``; ``None`` of a bypass.
-        tenant, tags, contexts: Of the request; contexts are path and behaviour.
+        tenant, graph, tags, contexts: Of the request; contexts are path and behaviour.
     """
 
     outcome: Literal["hit", "miss", "bypass"]
@@ -49,6 +49,7 @@ class LookupEvent(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool = False
     lookup_id: str | None = None
     tenant: str | None = None
+    graph: str | None = None
     tags: tuple[str, ...] = ()
     contexts: tuple[tuple[str, int], ...] = ()
 
@@ -70,6 +71,7 @@ class StoreEvent(msgspec.Struct, frozen=True, kw_only=True):
         kind: Of the request: ``chat`` or ``completion``.
         lookup_id: Of the lookup before it; ``None`` of a request that had none, and of what is
             told of an answer later.
+        tenant, graph, tags, contexts: Of the request of a call that gave no answer.
     """
 
     outcome: Literal["stored", "refused", "dropped", "released", "stale", "evicted"]
@@ -85,6 +87,10 @@ class StoreEvent(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     kind: Literal["chat", "completion"] = "chat"
     lookup_id: str | None = None
+    tenant: str | None = None
+    graph: str | None = None
+    tags: tuple[str, ...] = ()
+    contexts: tuple[tuple[str, int], ...] = ()
 
 
 class EmbeddingEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +123,7 @@ def event_of(ticket: Ticket, result: Hit | Miss, saved_micros: int | None = None
             partition=keys.partition,
             lookup_id=ticket.id,
             tenant=request.tenant,
+            graph=request.options.graph,
             tags=request.options.tags,
             contexts=keys.contexts,
         )
@@ -137,6 +144,7 @@ def event_of(ticket: Ticket, result: Hit | Miss, saved_micros: int | None = None
         saved_micros=saved_micros,
         born=entry.created,
         tenant=request.tenant,
+        graph=request.options.graph,
         tags=request.options.tags,
         contexts=keys.contexts,
     )

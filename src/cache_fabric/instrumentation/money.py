@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from cache_fabric.instrumentation.coverage import coverage
-from cache_fabric.instrumentation.shares import DIMENSIONS, OTHER, Shares
+from cache_fabric.instrumentation.shares import DIMENSIONS, OTHER, ROW, Shares
 from cache_fabric.instrumentation.totals import Totals
 
 __all__ = ["money", "savings"]
@@ -61,7 +61,9 @@ def money(totals: Totals) -> dict[str, Any]:
 def savings(shares: Shares) -> dict[str, list[dict[str, Any]]]:
     """Return, by dimension, what was avoided for whom, before overhead and reversals.
 
-    From `LookupEvent`. Those that avoided most come first; all others are one row, ``(other)``. A
+    From `LookupEvent`, and `StoreEvent` of calls that gave no answer: ``lookups`` are ``hits``,
+    misses, ``shared`` (coalesced and stale) and ``failed`` ones; ``hit_rate`` is percent of the
+    first two. Those that avoided most come first; all others are one row, ``(other)``. A
     request with several tags or contexts counts for each of them.
     """
     found = {}
@@ -76,17 +78,23 @@ def savings(shares: Shares) -> dict[str, list[dict[str, Any]]]:
         rest += [rows[OTHER]] if OTHER in rows else []
         if rest:
             shown[OTHER] = [sum(numbers) for numbers in zip(*rest, strict=True)]
-        found[dimension] = [
-            {
-                "name": name,
-                "lookups": lookups,
-                "hits": hits,
-                "cost_avoided": micros / 1e6,
-                "tokens_avoided": tokens,
-            }
-            for name, (lookups, hits, micros, tokens) in shown.items()
-        ]
+        found[dimension] = [_shown(name, row) for name, row in shown.items()]
     return found
+
+
+def _shown(name: str, row: list[int]) -> dict[str, Any]:
+    of = dict(zip(ROW, row, strict=True))
+    answered = max(of["hits"], of["lookups"] - of["shared"] - of["failed"])
+    return {
+        "name": name,
+        "lookups": of["lookups"],
+        "hits": of["hits"],
+        "shared": of["shared"],
+        "failed": of["failed"],
+        "hit_rate": 100.0 * of["hits"] / answered if answered else None,
+        "cost_avoided": of["micros"] / 1e6,
+        "tokens_avoided": of["tokens"],
+    }
 
 
 def _part(micros: int, priced: int, all_: int) -> float | None:

@@ -1,7 +1,7 @@
-"""What was avoided for whom: sums by model, tenant, tag and context, of which only so many names.
+"""What was avoided for whom: sums by model, tenant and so on, of which only so many names.
 
 The names that saved most keep a row of their own; the rest add up in one row, so that the sum over
-all rows of a dimension stays exact. A row is lookups, hits, micro-dollars and tokens.
+all rows of a dimension stays exact. A row is what `ROW` names.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cache_fabric.instrumentation.answer_events import LookupEvent
+from cache_fabric.instrumentation.answer_events import LookupEvent, StoreEvent
 
-__all__ = ["DIMENSIONS", "OTHER", "Shares"]
+__all__ = ["DIMENSIONS", "OTHER", "ROW", "Shares"]
 
-DIMENSIONS = ("model", "tenant", "tag", "context")
+DIMENSIONS = ("model", "tenant", "graph", "tag", "context")
+ROW = ("lookups", "hits", "micros", "tokens", "shared", "failed")
+"""``shared`` are coalesced and stale ones, ``failed`` misses whose call gave no answer."""
+
 OTHER = "(other)"
 _NONE = "(none)"
 _MOST_NAMES = 100
@@ -22,7 +25,7 @@ _LONGEST = 200  # characters
 _SEPARATOR = "\x1f"  # of the paths of contexts
 
 Row = list[int]
-Cell = tuple[str, str | None, tuple[str, ...], tuple[tuple[str, int], ...]]
+Cell = tuple[str, str | None, str | None, tuple[str, ...], tuple[tuple[str, int], ...]]
 
 
 class Shares:
@@ -40,18 +43,17 @@ class Shares:
 
     def count(self, event: LookupEvent) -> None:
         """Count a lookup."""
-        cell = (event.model, event.tenant, event.tags, event.contexts)
-        row = self._cells.get(cell)
-        if row is None:
-            if len(self._cells) >= _MOST_CELLS:
-                self._spread()
-            row = self._cells[cell] = [0, 0, 0, 0]
+        row = self._row(event)
         row[0] += 1
         if event.outcome == "hit":
-            row[1] += 1
+            row[4 if event.stale or event.tier == "flight" else 1] += 1
             row[2] += event.saved_micros or 0
             usage = event.usage
             row[3] += 0 if usage is None else usage.input_tokens + usage.output_tokens
+
+    def count_failed(self, event: StoreEvent) -> None:
+        """Count a call that gave no answer, whose lookup was counted as a miss."""
+        self._row(event)[5] += 1
 
     def add(self, other: Shares, sign: int = 1) -> None:
         """Add the sums of another process, or with ``sign=-1`` take them off."""
@@ -91,6 +93,15 @@ class Shares:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def _row(self, event: LookupEvent | StoreEvent) -> Row:
+        cell = (event.model, event.tenant, event.graph, event.tags, event.contexts)
+        row = self._cells.get(cell)
+        if row is None:
+            if len(self._cells) >= _MOST_CELLS:
+                self._spread()
+            row = self._cells[cell] = [0] * len(ROW)
+        return row
+
     def _spread(self) -> None:
         cells, self._cells = self._cells, {}
         for cell, row in cells.items():
@@ -100,7 +111,7 @@ class Shares:
             self._trim()
 
     def _add(self, dimension: str, name: str, row: Row, sign: int = 1) -> None:
-        mine = self._rows[dimension].setdefault(name, [0, 0, 0, 0])
+        mine = self._rows[dimension].setdefault(name, [0] * len(ROW))
         for at, number in enumerate(row):
             mine[at] += sign * number
 
@@ -122,9 +133,10 @@ def _writable(name: str) -> str:
 
 
 def _names(cell: Cell) -> Iterator[tuple[str, str]]:
-    model, tenant, tags, contexts = cell
+    model, tenant, graph, tags, contexts = cell
     yield "model", model
     yield "tenant", _NONE if tenant is None else tenant
+    yield "graph", _NONE if graph is None else graph
     for tag in tags:
         yield "tag", tag
     for path, behaviour in contexts:

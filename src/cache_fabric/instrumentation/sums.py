@@ -137,6 +137,7 @@ def _add_answer(totals: Totals, event: StoreEvent) -> None:
         return  # the same answer was counted when it was handed in
     if event.outcome in {"released", "stale"}:
         totals.by_model.count(event.model, "failed")
+        totals.shares.count_failed(event)
     if event.outcome in {"stored", "refused"}:
         _add_price(totals, event, event.cost_micros)
     if event.seconds is not None:

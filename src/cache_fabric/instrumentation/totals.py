@@ -59,7 +59,8 @@ class Totals:
         cached_tokens: And those that the provider's own cache gave or took: ``avoided.cache_read``
             and ``avoided.cache_creation`` of `LookupEvent`, ``upstream.cache_read`` and so on of
             `StoreEvent`.
-        shares: `LookupEvent` hits and misses by what they were asked for (`Shares`).
+        shares: `LookupEvent` hits and misses, and `StoreEvent` without an answer, by what they were
+            asked for (`Shares`).
         shadow: `ShadowEvent` without a label by ``outcome``, those that ``agreed``, and ``right``
             and ``wrong`` labels of would-be hits.
         verifier: `VerifierEvent` by ``outcome``.
