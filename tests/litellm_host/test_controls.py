@@ -220,3 +220,13 @@ def test_an_answer_of_a_fallback_is_kept_under_its_own_model(
     assert response.model == "gpt-4o-mini"
     eventually(lambda: "stored" in stores(events))
     assert {entry.model for entry in enabled.sync.list_answers()} == {"gpt-4o-mini"}
+
+
+def test_the_metadata_of_a_call_may_name_its_graph(
+    enabled: CacheFabric, upstream: Upstream, call: dict[str, Any]
+) -> None:
+    for name in ("triage", "triage", "a\x00b"):
+        ask(call, metadata={"cache_fabric_graph": name})
+    rows = enabled.sync.get_metrics()["savings"]["graph"]
+    assert {row["name"]: row["lookups"] for row in rows} == {"triage": 2, "(none)": 1}
+    assert len(upstream.calls) == 1

@@ -22,13 +22,15 @@ from langchain_core.runnables.config import ensure_config, var_child_runnable_co
 from cache_fabric.errors import NotCacheable
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._call import read_call
+from cache_fabric.langchain._graph import named_graph
 from cache_fabric.langchain._hooks import desk_of
 from cache_fabric.langchain._lookups import foretold
+from cache_fabric.langchain._runs import Runs
 from cache_fabric.langchain._seam import asking
 from cache_fabric.options import CacheOptions
 from cache_fabric.types import CacheRequest, LookupResult
 
-__all__ = ["agent_name", "calling", "read_agent_call", "specs_of"]
+__all__ = ["agent_name", "calling", "options_here", "read_agent_call", "specs_of"]
 
 
 def read_agent_call(
@@ -78,6 +80,14 @@ def agent_name() -> str | None:
     """Return the name of the agent that runs; older LangChains do not say it."""
     name = ensure_config().get("metadata", {}).get("lc_agent_name")
     return name if isinstance(name, str) else None
+
+
+def options_here(fabric: CacheFabric, options: CacheOptions) -> CacheOptions:
+    """Return the options with the name of the graph that runs, as far as it is known."""
+    config = ensure_config()
+    around = getattr(config.get("callbacks"), "parent_run_id", None)
+    tracked = Runs.of(fabric).graph_of(around)
+    return named_graph(options, config.get("metadata", {}), tracked, agent_name())
 
 
 @contextlib.contextmanager

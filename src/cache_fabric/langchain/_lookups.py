@@ -15,7 +15,7 @@ from typing import Any
 from cache_fabric.provenance import provenance
 from cache_fabric.types import Bypass, CacheRequest, Hit, LookupResult, Miss
 
-__all__ = ["Asking", "asking", "foretold", "tell"]
+__all__ = ["Asking", "asking", "foretold", "graph_asking", "tell"]
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +27,7 @@ class Asking:
         hit: The same of a hit, should its answer be the one that the run ends with.
         request: What was asked for, of a miss.
         tenant, user: Whose call it was.
+        graph: Of the execution, while this run goes on.
     """
 
     told: dict[str, Any] | None = None
@@ -34,6 +35,7 @@ class Asking:
     request: CacheRequest | None = field(default=None, repr=False)
     tenant: str | None = None
     user: str | None = None
+    graph: str | None = None
 
 
 _asking: ContextVar[Asking | None] = ContextVar("cache_fabric_asking", default=None)
@@ -48,6 +50,12 @@ def asking(one: Asking | None) -> None:
     result = _foretold.get()
     if result is not None:
         tell(result)
+
+
+def graph_asking() -> str | None:
+    """Return the graph of the run that asks in this context, ``None`` if none is followed."""
+    one = _asking.get()
+    return None if one is None else one.graph
 
 
 @contextmanager

@@ -101,6 +101,11 @@ class Runs:
         """Return an open run; a plain read."""
         return self._runs.get(run_id)
 
+    def graph_of(self, run_id: Any) -> str | None:
+        """Return the graph of the execution that an open run belongs to; a plain read."""
+        run = self._runs.get(run_id)
+        return None if run is None else run.trace.graph
+
     def close(self, run_id: Any) -> Run | None:
         """Give a run up that ended, and with a root what is still open inside it."""
         with self._lock:

@@ -13,6 +13,8 @@ from langchain_core.messages import BaseMessage
 from cache_fabric.errors import ValidationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._call import read_call
+from cache_fabric.langchain._graph import named_graph
+from cache_fabric.langchain._lookups import graph_asking
 from cache_fabric.langchain._run_names import TENANT, USER
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.seam import check_terms
@@ -76,7 +78,7 @@ class Terms:
             arguments,
             tenant=_asked(self.tenant, metadata, TENANT),
             user=_asked(self.user, metadata, USER),
-            options=self.options,
+            options=named_graph(self.options, metadata, graph_asking()),
         )
 
 

@@ -71,9 +71,10 @@ class Tracker:
             self._hand_over(given_up)
         return run.step
 
-    def ask(self, step: Step, prompts: int) -> None:
+    def ask(self, step: Step, run_id: Any, prompts: int) -> None:
         """Let a cache tell what comes of a model step that asks it, where only one asks."""
-        step.asking = Asking() if prompts == 1 else None
+        graph = self.runs.graph_of(run_id)
+        step.asking = Asking(graph=graph) if prompts == 1 else None
         asking(step.asking)
 
     def take(self, run_id: Any, given: Any) -> None:
@@ -131,7 +132,7 @@ class Tracker:
             return
         asked, step.asking = step.asking, None
         if asked is not None:
-            step.cache = asked.told
+            step.cache, asked.graph = asked.told, None
             run.trace.belongs_to(asked.tenant, asked.user)
         if not generations:
             return

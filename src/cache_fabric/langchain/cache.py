@@ -9,11 +9,13 @@ from typing import Any
 
 from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
+from langchain_core.runnables.config import ensure_config
 
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._answer import read_generations, to_answer
 from cache_fabric.langchain._endpoint import address_of_process
-from cache_fabric.langchain._lookups import tell
+from cache_fabric.langchain._graph import named_graph
+from cache_fabric.langchain._lookups import graph_asking, tell
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._prompt import read_request
 from cache_fabric.langchain._seam import FailOpen, Seam, asked_above, mark_of
@@ -135,7 +137,8 @@ class FabricCache(BaseCache):
             max_characters=_CHARACTERS_PER_BYTE * self._fabric.config.max_request_bytes,
         )
         params = {**request.params, **address_of_process(request.params)}
-        return dataclasses.replace(request, params=params, options=self._options)
+        options = named_graph(self._options, ensure_config().get("metadata", {}), graph_asking())
+        return dataclasses.replace(request, params=params, options=options)
 
     @staticmethod
     def _served(request: CacheRequest, result: LookupResult) -> list[Generation] | None:

@@ -126,7 +126,7 @@ class FabricCallbackHandler(BaseCallbackHandler):
         step = self._tracker.begin("model", name, given, run_id, parent_run_id, tags, metadata)
         if step is not None:
             step.model = events.model_of(metadata or {}, kwargs.get("invocation_params"))
-            self._tracker.ask(step, kwargs.get("batch_size", 1))
+            self._tracker.ask(step, run_id, kwargs.get("batch_size", 1))
 
     @_harmless
     def on_llm_start(

@@ -21,7 +21,7 @@ from langgraph.types import Command
 from cache_fabric.errors import NotCacheable, ValidationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._agent_answer import read_response, to_agent_answer
-from cache_fabric.langchain._agent_call import calling, read_agent_call
+from cache_fabric.langchain._agent_call import calling, options_here, read_agent_call
 from cache_fabric.langchain._agent_prompt import AgentPrompt, Prompted, Read, Variables
 from cache_fabric.langchain._agent_turn import AgentTurn
 from cache_fabric.langchain._hit_event import atell_hit, tell_hit
@@ -215,7 +215,7 @@ class FabricMiddleware(_Base):
                 template=prompted.template,
                 tenant=tenant,
                 user=user,
-                options=self._options,
+                options=options_here(self._fabric, self._options),
             )
 
         schema, repeatable = request.response_format, self._repeatable.among(request.tools)
@@ -235,7 +235,7 @@ class FabricMiddleware(_Base):
                 raise NotCacheable("a tool that sees more than its arguments, and no tool_context")
             sees = None if self._tool_context is None else self._tool_context(request)
             tenant, user = self._whose(request.runtime)
-            options = self._tool_options
+            options = options_here(self._fabric, self._tool_options)
             return read_tool_call(request, tool, sees, tenant=tenant, user=user, options=options)
 
         return AgentTurn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -10,12 +11,12 @@ from typing import Any, Literal
 
 from cache_fabric.call_form import openai_params, plain
 from cache_fabric.chat_form import canonical
-from cache_fabric.errors import NotCacheable
+from cache_fabric.errors import NotCacheable, ValidationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.litellm._arguments import counting_arguments
 from cache_fabric.litellm._controls import Controls, read_controls
 from cache_fabric.litellm._messages import message_nodes
-from cache_fabric.litellm._tenants import end_user_of, tenant_of
+from cache_fabric.litellm._tenants import end_user_of, metadata_of, tenant_of
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.seam import check_terms
 from cache_fabric.types import CacheRequest
@@ -91,7 +92,7 @@ class Terms:
             tenant=_asked(self.tenant, kwargs, "tenant", tenant_of),
             user=_asked(self.user, kwargs, "user", _nobody),
             kind="completion" if kind == "text" else "chat",
-            options=controls.options,
+            options=_of_graph(controls.options, kwargs),
         )
         parses = isinstance(kwargs.get("response_format"), type)
         return Asked(kind, request, controls, provider, parses)
@@ -171,6 +172,17 @@ def _asked(
     rule = default if name is None else name
     given = rule(kwargs) if callable(rule) else rule
     return None if given is None else check_id(given, field)
+
+
+def _of_graph(options: CacheOptions, kwargs: Mapping[str, Any]) -> CacheOptions:
+    """Return the options with the graph that a call's metadata names, for the figures alone."""
+    graph = metadata_of(kwargs).get("cache_fabric_graph")
+    if options.graph is not None or not isinstance(graph, str):
+        return options
+    try:
+        return dataclasses.replace(options, graph=graph)
+    except ValidationError:
+        return options  # no call loses its answer for a label
 
 
 def _quietly(name: Callable[[], str | None]) -> str | None:
