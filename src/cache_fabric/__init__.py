@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cache_fabric.config import FabricConfig
     from cache_fabric.fabric import CacheFabric
     from cache_fabric.factory import create_cache_fabric, resolve_fabric_from_env
+    from cache_fabric.instrumentation.measured import FabricMetrics
     from cache_fabric.options import CacheOptions
     from cache_fabric.policy import ExactOnly, Threshold, Verified
     from cache_fabric.types import Answer, Bypass, CacheRequest, ContextScope, Hit, Miss, Usage
@@ -28,6 +29,7 @@ _HOMES = {
     "ContextScope": "types",
     "ExactOnly": "policy",
     "FabricConfig": "config",
+    "FabricMetrics": "instrumentation.measured",
     "Hit": "types",
     "Miss": "types",
     "Threshold": "policy",
@@ -47,6 +49,7 @@ __all__ = [
     "ContextScope",
     "ExactOnly",
     "FabricConfig",
+    "FabricMetrics",
     "Hit",
     "Miss",
     "Threshold",

@@ -22,7 +22,13 @@ from cache_fabric.decisions import Decisions
 from cache_fabric.engine import Engine
 from cache_fabric.errors import NotCacheable
 from cache_fabric.freshness import expiry, is_within, is_young, must_bypass, ttl_of
-from cache_fabric.instrumentation.events import LookupEvent, StoreEvent, event_of, said_in
+from cache_fabric.instrumentation.events import (
+    LookupEvent,
+    StoreEvent,
+    event_of,
+    failure_of,
+    said_in,
+)
 from cache_fabric.instrumentation.hooks import Hooks
 from cache_fabric.keys import derive
 from cache_fabric.live_contexts import LiveContexts
@@ -182,20 +188,7 @@ class CallerSide:
         if ticket.told:
             return
         ticket.told = True
-        request = ticket.request
-        self._tell(
-            StoreEvent(
-                outcome=outcome,
-                model=request.model,
-                lookup_seconds=ticket.lookup_seconds,
-                kind=request.kind,
-                lookup_id=ticket.id,
-                tenant=request.tenant,
-                graph=request.options.graph,
-                tags=request.options.tags,
-                contexts=ticket.keys.contexts,
-            )
-        )
+        self._tell(failure_of(ticket, outcome))
 
     def prepare(
         self,

@@ -16,7 +16,7 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from cache_fabric import codec
 from cache_fabric.errors import FabricClosedError
@@ -131,17 +131,23 @@ class KeptSums:
 
     async def since(self, first: int) -> Totals:
         """Return the sums over all processes from a minute on; raises `BackendError`."""
-        total, read = self.own_since(first), 0
+        total = self.own_since(first)
         for seconds, query in _parts(first):
-            async for key, value in self._kept.pages(KINDS[seconds], query):
-                if key.partition(".")[2] == self._process:
-                    continue
-                if (sums := self._kept.span(key, value)) is not None:
-                    total.add(sums)
-                read += 1
-                if read % _A_TURN == 0:
-                    await asyncio.sleep(0)  # lookups take turns
+            async for _, sums in self._of_others(seconds, query):
+                total.add(sums)
         return total
+
+    async def series(self, seconds: int, first: int) -> dict[int, Totals]:
+        """Return the sums over all processes of each minute or hour; raises `BackendError`.
+
+        Args:
+            seconds: Of a span.
+            first: Number of the first one.
+        """
+        spans = self.own_series(seconds, first)
+        async for number, sums in self._of_others(seconds, Query(since=first * seconds)):
+            spans.setdefault(number, Totals()).add(sums)
+        return spans
 
     def own_since(self, first: int) -> Totals:
         """Return what this process alone measured from a minute on."""
@@ -149,6 +155,24 @@ class KeptSums:
         for packed in self._metrics.spans(MINUTE, first).values():
             total.add(Totals.unpacked(packed))
         return total
+
+    def own_series(self, seconds: int, first: int) -> dict[int, Totals]:
+        """As `series`, of this process alone."""
+        packed = self._metrics.spans(seconds, first)
+        return {number: Totals.unpacked(data) for number, data in packed.items()}
+
+    async def _of_others(self, seconds: int, query: Query) -> AsyncIterator[tuple[int, Totals]]:
+        """Yield number and sums of what other processes wrote of their minutes or hours."""
+        read = 0
+        async for key, value in self._kept.pages(KINDS[seconds], query):
+            number, _, process = key.partition(".")
+            if process == self._process:
+                continue
+            if (sums := self._kept.span(key, value)) is not None:
+                yield int(number), sums
+            read += 1
+            if read % _A_TURN == 0:
+                await asyncio.sleep(0)  # lookups take turns
 
     def mark(self, tenant: str) -> str:
         """Return what stands for a tenant in a note that names nobody."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
+from cache_fabric.instrumentation.measured import FabricMetrics
 from cache_fabric.instrumentation.standing import Standing
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.instrumentation.window import Window
@@ -234,8 +235,14 @@ class SyncCacheFabric(
     def fleet(self) -> list[Agent]:
         return self._call(self._fabric.fleet)
 
-    def get_metrics(self, window: Window | None = None) -> dict[str, Any]:
+    def get_metrics(self, window: Window | None = None) -> FabricMetrics:
         return self._call(lambda: self._fabric.get_metrics(window))
+
+    def get_metrics_series(self, window: Window | None = None) -> list[dict[str, Any]]:
+        return self._call(lambda: self._fabric.get_metrics_series(window))
+
+    def metrics_frame(self, window: Window | None = None, by: str | None = None) -> Any:
+        return self._call(lambda: self._fabric.metrics_frame(window, by))
 
     def own_sums(self) -> Totals:
         return self._fabric.own_sums()

@@ -12,7 +12,7 @@ import msgspec
 
 from cache_fabric.types import Answer, CacheRequest, Hit, Miss, Ticket, Tier, Usage
 
-__all__ = ["EmbeddingEvent", "LookupEvent", "StoreEvent", "event_of", "said_in"]
+__all__ = ["EmbeddingEvent", "LookupEvent", "StoreEvent", "event_of", "failure_of", "said_in"]
 
 
 class LookupEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +147,22 @@ def event_of(ticket: Ticket, result: Hit | Miss, saved_micros: int | None = None
         graph=request.options.graph,
         tags=request.options.tags,
         contexts=keys.contexts,
+    )
+
+
+def failure_of(ticket: Ticket, outcome: Literal["released", "stale"]) -> StoreEvent:
+    """Return the event of a call that gave no answer."""
+    request = ticket.request
+    return StoreEvent(
+        outcome=outcome,
+        model=request.model,
+        lookup_seconds=ticket.lookup_seconds,
+        kind=request.kind,
+        lookup_id=ticket.id,
+        tenant=request.tenant,
+        graph=request.options.graph,
+        tags=request.options.tags,
+        contexts=ticket.keys.contexts,
     )
 
 

@@ -15,6 +15,7 @@ from cache_fabric.instrumentation.answer_events import (
     LookupEvent,
     StoreEvent,
     event_of,
+    failure_of,
     said_in,
 )
 from cache_fabric.instrumentation.change_events import ChangesEvent, ResyncEvent
@@ -44,6 +45,7 @@ __all__ = [
     "VerdictEvent",
     "VerifierEvent",
     "event_of",
+    "failure_of",
     "said_in",
 ]
 

@@ -10,11 +10,10 @@ from cache_fabric.instrumentation.events import Event
 from cache_fabric.instrumentation.figures import figures
 from cache_fabric.instrumentation.sums import add_event
 from cache_fabric.instrumentation.totals import Totals
+from cache_fabric.instrumentation.window import HOUR, MINUTE
 
 __all__ = ["HOUR", "MINUTE", "SPANS", "Metrics", "figures"]
 
-MINUTE = 60
-HOUR = 3600
 SPANS = {MINUTE: 1440, HOUR: 25}
 """Seconds of a span, and how many of these are kept each by itself."""
 

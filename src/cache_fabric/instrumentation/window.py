@@ -8,12 +8,15 @@ from datetime import timedelta
 
 from cache_fabric.errors import ValidationError
 
-__all__ = ["Window", "first_minute"]
+__all__ = ["HOUR", "MINUTE", "Window", "first_minute"]
+
+MINUTE = 60
+HOUR = 3600
+"""Seconds of the spans of which sums are kept."""
 
 Window = str | float | timedelta
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _WRITTEN = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_MINUTE = 60.0
 _LONGEST = 86_400.0
 
 
@@ -26,7 +29,7 @@ def first_minute(window: Window, now: float) -> int:
     seconds = _seconds(window)
     if not 0 < seconds <= _LONGEST:
         raise ValidationError("window", f"expected above 0 and at most 24h, got {window!r:.40}")
-    return int((now - seconds) // _MINUTE)
+    return int((now - seconds) // MINUTE)
 
 
 def _seconds(window: Window) -> float:
