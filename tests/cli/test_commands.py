@@ -1,4 +1,4 @@
-"""``cache-fabric demo``, ``stats`` and ``doctor`` by their words: figures, JSON, exit codes."""
+"""``cache-fabric demo`` and ``doctor`` by their words: figures, JSON, exit codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cache_fabric import CacheRequest, ExactOnly, Threshold, create_cache_fabric
+from cache_fabric import CacheRequest, create_cache_fabric
 from cache_fabric.cli.app import app
 from cache_fabric.indexes._folder_lock import FolderLock
 from cli.conftest import PLAIN
@@ -114,34 +114,6 @@ def test_the_demo_refuses_too_few_requests(tmp_path: Path) -> None:
     result = run(*demo(tmp_path), "--requests", "3")
     assert result.exit_code == 1
     assert "expected at least" in result.stderr
-
-
-def test_stats_tell_what_is_kept_and_measured(kept: Path) -> None:
-    found = shown("stats", "--fabric", kept)
-    assert found["answers"] == {"gpt-4o-mini": 1}
-    assert found["contexts"] == 1
-    assert found["metrics"]["requests"] == 2
-    assert found["metrics"]["hit_rate"] == 50.0
-
-
-def test_stats_show_a_table_to_people(kept: Path) -> None:
-    table = run("stats", "--fabric", kept).stdout
-    assert "50.0 %" in table
-    assert "gpt-4o-mini" in table
-
-
-def test_stats_show_what_the_shadow_would_have_done(tmp_path: Path) -> None:
-    ask = CacheRequest(model="m", messages=[{"role": "user", "content": "Where is my order?"}])
-    again = CacheRequest(model="m", messages=[{"role": "user", "content": "Where is my order"}])
-    made = create_cache_fabric(
-        "local", path=tmp_path, index="memory", policy=ExactOnly(), shadow=Threshold(0.7)
-    )
-    with made.sync as fabric:
-        for request in (ask, again):
-            fabric.get_or_call(request, lambda: "On its way.")
-    table = run("stats", "--fabric", tmp_path).stdout
-    assert "1 of 2" in table
-    assert shown("stats", "--fabric", tmp_path)["metrics"]["shadow"]["right"] == 100.0
 
 
 def test_doctor_finds_all_well(kept: Path) -> None:

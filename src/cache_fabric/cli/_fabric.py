@@ -39,9 +39,9 @@ def open_fabric(where: str | None) -> CacheFabric:
     return fabric
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON document on standard output."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """Print one JSON document on standard output; without indent on one line."""
+    typer.echo(json.dumps(value, indent=indent, ensure_ascii=False, default=_plain))
 
 
 def _plain(value: Any) -> Any:

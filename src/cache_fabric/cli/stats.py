@@ -2,67 +2,92 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from typing import Any
+import time
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
-from rich.table import Table
+from rich.live import Live
 
-from cache_fabric.cli._fabric import FabricOption, JsonOption, open_fabric, print_json
+from cache_fabric.cli._fabric import FabricOption, JsonOption, fail, open_fabric, print_json
+from cache_fabric.cli._stats_tables import by_name, summary
+from cache_fabric.errors import CacheFabricError
+from cache_fabric.instrumentation.measured import FabricMetrics
+from cache_fabric.sync import SyncCacheFabric
 
 __all__ = ["stats"]
 
+_EVERY = 1.0
 
-def stats(fabric: FabricOption = None, json: JsonOption = False) -> None:
-    """Show what is kept and measured, over all processes that used this fabric."""
-    opened = open_fabric(fabric)
-    try:
-        found = opened.sync.inspect()
-    finally:
-        opened.sync.close()
-    if json:
-        print_json(dataclasses.asdict(found))
-        return
-    table = Table(title="Cache Fabric", show_header=False, title_justify="left")
-    for name, value in _rows(found.metrics):
-        table.add_row(name, value)
-    table.add_section()
-    table.add_row("answers kept", f"{sum(found.answers.values()):,} ({found.bytes / 1e6:.1f} MB)")
-    for model, count in found.answers.items():
-        table.add_row(f"  {model}", f"{count:,}")
-    table.add_row("contexts", f"{found.contexts:,}")
-    table.add_row("executions", f"{found.executions:,}")
-    Console().print(table)
+WindowOption = Annotated[
+    str | None,
+    typer.Option("--window", help="How far back, such as 15m or 24h; else all ever measured."),
+]
+ByOption = Annotated[
+    str | None,
+    typer.Option("--by", help="A row for each model, tenant, context, graph, tag or tier."),
+]
+WatchOption = Annotated[
+    bool, typer.Option("--watch", help="Go on showing it, every second, until Ctrl-C.")
+]
 
 
-def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
-    return [
-        ("requests", f"{metrics['requests']:,}"),
-        ("hit rate", _shown(metrics["hit_rate"], "{:.1f} %")),
-        ("average latency", _shown(metrics["avg_latency"], "{:.1f} ms")),
-        ("  of hits", _shown(metrics["avg_hit_latency"], "{:.2f} ms")),
-        ("  of misses", _shown(metrics["avg_miss_latency"], "{:.1f} ms")),
-        ("speedup", _shown(metrics["speedup"], "{:.2f}x")),
-        ("cost saved", _shown(metrics["cost_saved"], "${:,.6f}")),
-        ("tokens saved", f"{metrics['tokens_saved']:,}"),
-        ("stale answers", f"{metrics['stale'] + metrics['stale_if_error']:,}"),
-        ("evicted", f"{metrics['evicted']:,} ({metrics['evicted_bytes'] / 1e6:.1f} MB)"),
-        ("refused near misses", f"{metrics['refused_near_misses']:,}"),
-        *_shadow_rows(metrics["shadow"]),
-    ]
+def stats(
+    fabric: FabricOption = None,
+    window: WindowOption = None,
+    by: ByOption = None,
+    watch: WatchOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Show what is kept and measured, over all processes that used this fabric.
+
+    With --watch --json there is one line of JSON a second.
+    """
+    with contextlib.closing(open_fabric(fabric).sync) as opened:
+        try:
+            if watch:
+                _watch(opened, window, by, as_json=json)
+            else:
+                _show(opened, window, by, as_json=json)
+        except CacheFabricError as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            if not watch:
+                raise
 
 
-def _shadow_rows(shadow: dict[str, Any] | None) -> list[tuple[str, str]]:
-    if shadow is None:
-        return []
-    return [
-        ("shadow: would-be hits", f"{shadow['hits']:,} of {shadow['judged']:,}"),
-        ("  right, where known", _shown(shadow["right"], "{:.1f} %")),
-        ("  known", f"{shadow['labelled']:,}"),
-        ("  decides alike", _shown(shadow["agreement"], "{:.1f} %")),
-        ("  faults", f"{shadow['faults']:,}"),
-    ]
+def _show(opened: SyncCacheFabric, window: str | None, by: str | None, *, as_json: bool) -> None:
+    metrics = opened.get_metrics(window)
+    if by is not None:
+        told: Any = _told(metrics, window, by)
+        table = by_name(metrics, by, window)
+    else:
+        kept = opened.inspect()
+        told = {**dataclasses.asdict(kept), "window": window, "metrics": metrics}
+        table = summary(metrics, window, kept)
+    if as_json:
+        print_json(told)
+    else:
+        Console().print(table)
 
 
-def _shown(value: float | None, form: str) -> str:
-    return "\u2013" if value is None else form.format(value)
+def _watch(opened: SyncCacheFabric, window: str | None, by: str | None, *, as_json: bool) -> None:
+    if as_json:
+        while True:
+            print_json(_told(opened.get_metrics(window), window, by), indent=None)
+            time.sleep(_EVERY)
+    with Live(console=Console(), auto_refresh=False) as live:
+        while True:
+            metrics = opened.get_metrics(window)
+            shown = summary(metrics, window) if by is None else by_name(metrics, by, window)
+            live.update(shown, refresh=True)
+            time.sleep(_EVERY)
+
+
+def _told(metrics: FabricMetrics, window: str | None, by: str | None) -> dict[str, Any]:
+    if by is None:
+        return {"window": window, "metrics": metrics}
+    known = {"window": window, "scope": metrics["scope"], "since": metrics["since"]}
+    return {**known, "by": by, "rows": metrics.rows(by)}
