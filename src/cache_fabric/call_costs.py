@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 from cache_fabric.pricing import PriceTable
-from cache_fabric.types import Hit, Miss, Usage
+from cache_fabric.types import Hit, Usage
 
 __all__ = ["CallCosts"]
 
@@ -19,14 +20,16 @@ class CallCosts:
     def __init__(self, prices: PriceTable) -> None:
         self._cost = functools.lru_cache(maxsize=_REMEMBERED)(prices.cost_micros)
 
-    def saved(self, result: Hit | Miss) -> int | None:
+    def saved(self, hit: Hit) -> dict[str, Any]:
         """Return what the call of a hit would cost now, with the discount that it really had.
 
-        ``None`` of a miss, and where its tokens or their price are not known.
+        By the names that a hit has for it; ``None`` where its tokens or their price are not known.
         """
-        if isinstance(result, Miss) or result.entry.usage is None:
-            return None
-        return self._cost(result.entry.model, result.entry.usage)
+        usage = hit.entry.usage
+        if usage is None:
+            return {}
+        micros = self._cost(hit.entry.model, usage)
+        return {"saved_micros": micros, "saved_tokens": usage.total_tokens}
 
     def of(self, model: str, usage: Usage | None) -> tuple[int | None, int]:
         """Return what a call cost, and how much more without the provider's prompt cache."""

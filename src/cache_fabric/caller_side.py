@@ -123,12 +123,12 @@ class CallerSide:
     def end(self, ticket: Ticket, result: R) -> R:
         """Stamp the result with its time, tell the hooks, and return it."""
         ticket.lookup_seconds = time.monotonic() - ticket.started
-        asked: dict[str, Any] = {"asked": ticket.keys} if isinstance(result, Hit) else {}
-        seconds = ticket.lookup_seconds
-        result = dataclasses.replace(result, seconds=seconds, lookup_id=ticket.id, **asked)
+        known: dict[str, Any] = {"seconds": ticket.lookup_seconds, "lookup_id": ticket.id}
+        if isinstance(result, Hit):
+            known |= {"asked": ticket.keys, **self._costs.saved(result)}
+        result = dataclasses.replace(result, **known)
         self._decisions.record(ticket, result)
-        saved = self._costs.saved(result)
-        self._tell(event_of(ticket, result, saved), lambda: said_in(ticket.request, result))
+        self._tell(event_of(ticket, result), lambda: said_in(ticket.request, result))
         if ticket.judged is None and ticket.shadowed is None:
             self._engine.learning.count(ticket.keys.family)
         if isinstance(result, Hit):
@@ -156,10 +156,9 @@ class CallerSide:
     def stood_in(self, ticket: Ticket) -> Hit | None:
         """Count a call that failed, and return the expired answer that may stand in for it."""
         entry = self.stale_of(ticket, self._config.stale_if_error)
+        self._close(ticket, "released" if entry is None else "stale")
         if entry is None:
-            self.released(ticket)
             return None
-        self._close(ticket, "stale")
         self._engine.capacity.used(entry.exact)
         return Hit(
             entry=entry,
@@ -169,6 +168,8 @@ class CallerSide:
             stale=True,
             lookup_id=ticket.id,
             asked=ticket.keys,
+            saved_micros=0,
+            saved_tokens=0,
         )
 
     def stale_of(self, ticket: Ticket, window: float) -> CacheEntry | None:
@@ -254,9 +255,8 @@ class CallerSide:
     def _entry(
         self, of: Ticket | KeySet, request: CacheRequest, answer: Answer, event: StoreEvent
     ) -> CacheEntry:
-        keys, entry_id = (
-            (of.keys, of.entry_id) if isinstance(of, Ticket) else (of, new_entry_id(of))
-        )
+        keys = of.keys if isinstance(of, Ticket) else of
+        entry_id = of.entry_id if isinstance(of, Ticket) else new_entry_id(of)
         now, nonce = time.time(), entry_id.rpartition(".")[2]
         ttl = ttl_of(keys.question, request.options, self._config)
         return CacheEntry(

@@ -122,7 +122,7 @@ class Feedbacks:
         The correction of a run that was given several answers goes to none of them: it is the right
         one for one of their questions and a wrong one for the others.
         """
-        served = list({(answer.entry_id, answer.exact): answer for answer in answers}.values())
+        served = _once(answers)
         if not served or not said.judges:
             return ()
         correction = said.correction if len(served) == 1 else None
@@ -132,6 +132,27 @@ class Feedbacks:
             return tuple(effects)
         reason = f"not corrected: which of the {len(served)} answers of the run is not known"
         return (*effects, Effect(entry_id=served[-1].entry_id, action="none", reason=reason))
+
+
+def _once(answers: Sequence[Served]) -> list[Served]:
+    """Return each answer once for what was asked, with what it saved the run in all.
+
+    A run that was given one answer several times has complained once, and takes all of it back.
+    """
+    hits = [answer for answer in answers if answer.outcome == "hit"]
+    misses = [answer for answer in answers if answer.outcome != "hit"]
+    once = {(answer.entry_id, answer.exact): answer for answer in (*misses, *hits)}
+    cost: dict[str, float] = {}
+    tokens: dict[str, int] = {}
+    for hit in hits:
+        if hit.saved_cost is not None:
+            cost[hit.entry_id] = cost.get(hit.entry_id, 0.0) + hit.saved_cost
+        if hit.saved_tokens is not None:
+            tokens[hit.entry_id] = tokens.get(hit.entry_id, 0) + hit.saved_tokens
+    return [
+        replace(one, saved_cost=cost.get(one.entry_id), saved_tokens=tokens.get(one.entry_id))
+        for one in once.values()
+    ]
 
 
 def _event_of(feedback: Feedback) -> FeedbackEvent:

@@ -74,8 +74,8 @@ def _of_hit(hit: Hit) -> dict[str, Any]:
         "exact": None if asked is None else asked.exact,
         "family": None if asked is None else asked.family,
         "question": asked.question if asked is not None and is_other else None,
-        "saved_cost": None if entry.cost_micros is None else entry.cost_micros / 1e6,
-        "saved_tokens": None if entry.usage is None else entry.usage.total_tokens,
+        "saved_cost": None if hit.saved_micros is None else hit.saved_micros / 1e6,
+        "saved_tokens": hit.saved_tokens,
         "lookup_id": hit.lookup_id,
     }
 

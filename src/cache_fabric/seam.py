@@ -27,7 +27,7 @@ def mark_of(hit: Hit) -> dict[str, Any]:
         "similarity": hit.similarity,
         "entry_id": entry.id,
         "age": entry.age(),
-        "saved_cost": None if entry.cost_micros is None else entry.cost_micros / 1e6,
+        "saved_cost": None if hit.saved_micros is None else hit.saved_micros / 1e6,
     }
     if hit.stale:
         mark["stale"] = True

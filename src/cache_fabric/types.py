@@ -236,6 +236,9 @@ class Hit:
             ``stale_if_error``.
         lookup_id: Names this lookup for ``explain`` in this process.
         asked: What the request was looked up by.
+        saved_micros, saved_tokens: What the model call would have cost now, in micro-dollars and
+            tokens; ``None`` where that is not known, 0 for an answer that stands in for a failed
+            call: nothing was avoided.
     """
 
     entry: CacheEntry
@@ -247,6 +250,8 @@ class Hit:
     stale: bool = False
     lookup_id: str = ""
     asked: KeySet | None = field(default=None, repr=False)
+    saved_micros: int | None = None
+    saved_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

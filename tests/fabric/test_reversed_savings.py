@@ -20,6 +20,7 @@ from voting import a_vote, answered, cast, hit
 
 Ask = Callable[..., CacheRequest]
 Q = "How do I return an item?"
+DEAR = {"input_cost_per_token": 1e-3, "output_cost_per_token": 1e-3}
 
 
 @pytest.fixture
@@ -53,10 +54,60 @@ async def test_a_saving_is_taken_back_once_however_often_the_vote_is_given(
         await cast(fabric, a_vote(found, run="r"))
     (event,) = events
     assert (event.entry_id, event.execution_id, event.again) == (found.entry.id, "r", False)
-    assert (event.micros, event.tokens) == (found.entry.cost_micros, 2_000)
+    assert (event.micros, event.tokens) == (found.saved_micros, 2_000)
     after = await fabric.get_metrics()
     assert (before["tokens_saved"], after["tokens_saved"]) == (2_000, 0)
     assert after["cost_saved"] == 0.0
+
+
+async def test_a_run_that_was_served_it_often_takes_all_of_that_back(
+    heard: tuple[CacheFabric, list[ReversalEvent]], ask: Ask
+) -> None:
+    fabric, events = heard
+    await priced(fabric, ask(Q))
+    results = [await hit(fabric, ask(Q)) for _ in range(3)]
+    await fabric.track_execution("r", "g", {"output": "By post."}, answers=results)
+    await fabric.record_feedback("r", {"user_rating": 1})
+    (event,) = events
+    assert event.micros == 3 * (results[0].saved_micros or 0) > 0
+    assert event.tokens == 6_000
+    found = await fabric.get_metrics()
+    assert (found["cost_saved"], found["tokens_saved"]) == (0.0, 0)
+
+
+async def test_what_is_taken_back_is_what_the_hit_had_booked(
+    heard: tuple[CacheFabric, list[ReversalEvent]], ask: Ask
+) -> None:
+    """At the price of the hit, not at that of the call, which another process may have had."""
+    fabric, _ = heard
+    await priced(fabric, ask(Q))
+    (kept,) = await fabric.list_answers()
+    dearer = create_cache_fabric(
+        "memory", store=fabric._life().parts.store, policy=Threshold(), prices={kept.model: DEAR}
+    )
+    found = await hit(dearer, ask(Q))
+    await dearer.track_execution("r", "g", {"output": "By post."}, answers=[found])
+    await dearer.record_feedback("r", {"status": "wrong"})
+    figures = await dearer.get_metrics()
+    await dearer.aclose()
+    assert found.saved_micros == 2_000_000 != kept.cost_micros
+    assert (figures["cost_avoided"], figures["cost_reversed"]) == (2.0, 2.0)
+
+
+async def test_an_answer_that_stood_in_for_a_failed_call_saved_nothing(ask: Ask) -> None:
+    config = FabricConfig(ttl=1e-6, ttl_jitter=0, stale_if_error=60, exact_timeout=30)
+    async with create_cache_fabric("memory", policy=Threshold(), config=config) as fabric:
+        await priced(fabric, ask(Q))
+        await fabric.flush()
+        missed = await fabric.lookup(ask(Q))
+        stood_in = await fabric.stale(missed.ticket)  # type: ignore[union-attr]
+        assert stood_in is not None
+        await fabric.track_execution("r", "g", {"output": "By post."}, answers=[stood_in])
+        await fabric.record_feedback("r", {"status": "wrong"})
+        figures = await fabric.get_metrics()
+    assert figures["stale_if_error"] == 1
+    assert (figures["cost_avoided"], figures["cost_reversed"]) == (0.0, 0.0)
+    assert (figures["tokens_avoided"], figures["tokens_saved"]) == (0, 0)
 
 
 @pytest.mark.parametrize("how", ["restored", "replaced", "taken back"])

@@ -124,7 +124,10 @@ def test_a_hit_is_worth_what_its_call_would_cost_now() -> None:
         usage=usage, cost_micros=1,
     )  # fmt: skip
     costs = CallCosts(PRICES)
-    assert costs.saved(Hit(entry=entry, tier="hot")) == 600 * 2 + 200 + 800
+    assert costs.saved(Hit(entry=entry, tier="hot")) == {
+        "saved_micros": 600 * 2 + 200 + 800,
+        "saved_tokens": 1100,
+    }
     assert costs.of("m", usage) == (2200, 600)  # 400 tokens at 2.0 instead of 0.5
     assert costs.of("nobody's", usage) == (None, 0)
 

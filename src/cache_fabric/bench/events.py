@@ -5,6 +5,7 @@ The whole of it: the price of what was saved, the event, the hook, and the sums.
 
 from __future__ import annotations
 
+import dataclasses
 import timeit
 from collections.abc import Callable
 
@@ -40,8 +41,14 @@ def event_micros() -> dict[str, float]:
     miss = Miss(ticket=ticket, reason="not found", seconds=0.001)
     hooks, costs = Hooks([Metrics()]), CallCosts(PriceTable.load())
 
-    def count(result: Hit | Miss) -> Callable[[], None]:
-        return lambda: hooks.tell(event_of(ticket, result, costs.saved(result)))
+    priced = dataclasses.replace(hit, **costs.saved(hit))
+
+    def served() -> None:
+        costs.saved(hit)
+        hooks.tell(event_of(ticket, priced))
+
+    def missed() -> None:
+        hooks.tell(event_of(ticket, miss))
 
     def answer() -> None:
         cost, saved = costs.of(request.model, entry.usage)
@@ -56,7 +63,7 @@ def event_micros() -> dict[str, float]:
         )
         hooks.tell(event)
 
-    work = {"hit": count(hit), "miss": count(miss), "answer to a miss": answer}
+    work = {"hit": served, "miss": missed, "answer to a miss": answer}
     return {name: _fastest(each) for name, each in work.items()}
 
 

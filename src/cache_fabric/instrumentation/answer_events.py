@@ -109,7 +109,7 @@ class EmbeddingEvent(msgspec.Struct, frozen=True, kw_only=True):
     cost_micros: int | None
 
 
-def event_of(ticket: Ticket, result: Hit | Miss, saved_micros: int | None = None) -> LookupEvent:
+def event_of(ticket: Ticket, result: Hit | Miss) -> LookupEvent:
     """Return the event of a lookup that ended in a hit or a miss."""
     request, keys = ticket.request, ticket.keys
     if isinstance(result, Miss):
@@ -141,7 +141,7 @@ def event_of(ticket: Ticket, result: Hit | Miss, saved_micros: int | None = None
         stale=result.stale,
         original_seconds=entry.latency,
         usage=entry.usage,
-        saved_micros=saved_micros,
+        saved_micros=result.saved_micros,
         born=entry.created,
         tenant=request.tenant,
         graph=request.options.graph,

@@ -172,7 +172,8 @@ def hit_of(
     """
     is_same = told is not None and told["entry_id"] == mark.get("entry_id")
     known = told if told is not None and is_same else {}
-    total = {**mark, **known}.get("saved_tokens") if saved is None else saved.total_tokens
+    total = mark.get("saved_tokens") if saved is None else saved.total_tokens
+    tokens = total if isinstance(total, int) and total > 0 else None
     return {
         **known,
         "outcome": "hit",
@@ -180,7 +181,7 @@ def hit_of(
         "similarity": _number(mark.get("similarity")),
         "entry_id": _word(mark.get("entry_id")),
         "saved_cost": _number(mark.get("saved_cost")),
-        "saved_tokens": total if isinstance(total, int) and total > 0 else None,
+        "saved_tokens": known.get("saved_tokens", tokens),
         "stale": mark.get("stale") is True,
     }
 
