@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cache_fabric.factory import create_cache_fabric, resolve_fabric_from_env
     from cache_fabric.instrumentation.measured import FabricMetrics
     from cache_fabric.options import CacheOptions
-    from cache_fabric.policy import ExactOnly, Threshold, Verified
+    from cache_fabric.policy import ExactOnly, Opinion, Threshold, Verified
     from cache_fabric.types import Answer, Bypass, CacheRequest, ContextScope, Hit, Miss, Usage
 
 _HOMES = {
@@ -32,6 +32,7 @@ _HOMES = {
     "FabricMetrics": "instrumentation.measured",
     "Hit": "types",
     "Miss": "types",
+    "Opinion": "policy",
     "Threshold": "policy",
     "Verified": "policy",
     "Usage": "types",
@@ -52,6 +53,7 @@ __all__ = [
     "FabricMetrics",
     "Hit",
     "Miss",
+    "Opinion",
     "Threshold",
     "Usage",
     "Verified",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from cache_fabric.instrumentation.events import Event, VerifierEvent
 from cache_fabric.learning import Learning
 from cache_fabric.matcher.logistic import logit
 from cache_fabric.policy.base import Policy
+from cache_fabric.policy.opinion import Opinion
 from cache_fabric.policy.verified import Verified
 from cache_fabric.types import Candidate, Ticket
 
@@ -59,16 +61,20 @@ class Verification:
         started = time.monotonic()
         texts = (ticket.keys.question, candidate.entry.question, candidate.entry.text)
         outcome: Literal["answered", "timeout", "failed"] = "answered"
+        cost: int | None = None
         try:
             async with asyncio.timeout(policy.verifier_timeout):
                 said = await self._call(policy.verifier, texts)
+            cost = _micros(said)
             ticket.verified = (candidate.entry.id, logit(_probability(said)))
         except TimeoutError:
             outcome = "timeout"
         except Exception:  # noqa: BLE001 - foreign code on the request path
             outcome = "failed"
         seconds = time.monotonic() - started
-        self._emit(VerifierEvent(outcome=outcome, seconds=seconds, lookup_id=ticket.id))
+        self._emit(
+            VerifierEvent(outcome=outcome, seconds=seconds, lookup_id=ticket.id, cost_micros=cost)
+        )
 
     async def _call(self, verifier: Callable[..., Any], texts: tuple[Any, ...]) -> Any:
         if inspect.iscoroutinefunction(verifier):
@@ -98,7 +104,15 @@ class Verification:
 
 
 def _probability(said: Any) -> float:
-    probability = float(said)
+    probability = float(said.probability if isinstance(said, Opinion) else said)
     if not 0.0 <= probability <= 1.0:
         raise ValueError("expected a probability from 0 to 1")
     return probability
+
+
+def _micros(said: Any) -> int | None:
+    """Return what it cost to ask; what is no amount is not known."""
+    cost: Any = said.cost if isinstance(said, Opinion) else None
+    if isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 <= cost < math.inf:
+        return None
+    return round(cost * 1e6)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cache_fabric import CacheRequest, Hit, Miss, Verified, create_cache_fabric
+from cache_fabric import CacheRequest, Hit, Miss, Opinion, Verified, create_cache_fabric
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.explanation import LookupExplanation
 from cache_fabric.instrumentation.events import Event, VerifierEvent
@@ -188,3 +188,31 @@ def test_a_setting_that_makes_no_sense_is_refused(name: str, value: Any) -> None
 def test_a_shadow_has_no_verifier() -> None:
     with pytest.raises(ConfigurationError, match="shadow: expected no verifier"):
         create_cache_fabric("memory", shadow=Verified(verifier=in_doubt))
+
+
+@pytest.mark.parametrize(
+    ("cost", "micros"),
+    [
+        (0.00125, 1250), (0, 0), (None, None),
+        (-1.0, None), (math.nan, None), (math.inf, None), ("1", None), (True, None),
+    ],
+)  # fmt: skip
+async def test_it_may_say_what_it_cost(ask: Ask, cost: Any, micros: int | None) -> None:
+    def priced(question: str, kept: str, answer: str) -> Opinion:
+        return Opinion(0.9, cost=cost)
+
+    events, explained, counts = await looked_up(ask, VAGUE, verifier=priced)
+    (event,) = (one for one in events if isinstance(one, VerifierEvent))
+    assert (event.cost_micros, counts) == (micros, {"answered": 1})
+    assert told(explained) == pytest.approx(math.log(9))
+
+
+async def test_a_priced_opinion_that_is_no_probability_is_a_failure_that_was_paid(
+    ask: Ask,
+) -> None:
+    def wrong(question: str, kept: str, answer: str) -> Opinion:
+        return Opinion(7.0, cost=0.001)
+
+    events, _, counts = await looked_up(ask, VAGUE, verifier=wrong)
+    (event,) = (one for one in events if isinstance(one, VerifierEvent))
+    assert (event.cost_micros, counts) == (1000, {"failed": 1})

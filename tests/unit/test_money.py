@@ -94,14 +94,37 @@ def test_the_providers_own_cache_is_a_line_of_its_own() -> None:
     assert found["cost_saved"] == 0.0006
 
 
-def test_a_verifier_that_was_asked_costs_an_unknown_amount() -> None:
-    found = after(miss(), VerifierEvent(outcome="answered", seconds=0.1, lookup_id="l"))
-    assert found["cost_overhead_by"]["verifier"] is None
+def asked(micros: int | None, outcome: Any = "answered") -> VerifierEvent:
+    return VerifierEvent(outcome=outcome, seconds=0.1, lookup_id="l", cost_micros=micros)
 
 
-def test_embedding_without_a_price_costs_an_unknown_amount() -> None:
-    found = after(miss(), EmbeddingEvent(model="?", texts=1, tokens=4, cost_micros=None))
-    assert found["cost_overhead_by"]["embedding"] is None
+def test_what_a_verifier_says_it_cost_is_overhead() -> None:
+    found = after(miss(), call(), hit(), hit(), asked(40), asked(2), asked(None, "timeout"))
+    assert found["cost_overhead_by"]["verifier"] == 0.000042
+    assert found["cost_overhead"] == 0.000042
+    assert found["cost_saved"] == pytest.approx(0.0012 - 0.000042, abs=1e-12)
+    assert found["overhead_coverage"] == pytest.approx(200 / 3)
+    assert found["verifier"] == {"answered": 2, "timeout": 1}
+
+
+def test_what_costs_an_unknown_amount_leaves_no_net_saving_that_is_known() -> None:
+    embedded = EmbeddingEvent(model="?", texts=1, tokens=4, cost_micros=None)
+    for part, event in (("verifier", asked(None)), ("embedding", embedded)):
+        found = after(miss(), call(), hit(), event)
+        assert found["cost_overhead_by"][part] is None
+        assert (found["cost_overhead"], found["cost_saved"]) == (None, None)
+        assert (found["cost_avoided"], found["overhead_coverage"]) == (0.0006, 0.0)
+
+
+def test_a_free_verifier_costs_nothing() -> None:
+    found = after(miss(), call(), hit(), asked(0))
+    assert (found["cost_overhead"], found["cost_saved"]) == (0.0, 0.0006)
+
+
+def test_a_check_without_a_price_leaves_the_net_saving_known() -> None:
+    found = after(miss(), call(), hit(), miss(similarity=0.9), call(None, explored=True))
+    assert found["cost_overhead_by"]["exploration"] is None
+    assert (found["cost_overhead"], found["cost_saved"]) == (None, 0.0006)
 
 
 def test_a_failed_call_costs_nothing_and_saves_nothing() -> None:

@@ -106,11 +106,13 @@ class VerifierEvent:
         outcome: ``answered``, ``timeout``, or ``failed``: it raised or said no probability.
         seconds: What that took the lookup.
         lookup_id: Of the lookup.
+        cost_micros: What that cost, ``None`` where the verifier does not say.
     """
 
     outcome: Literal["answered", "timeout", "failed"]
     seconds: float
     lookup_id: str
+    cost_micros: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

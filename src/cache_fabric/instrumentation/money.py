@@ -25,8 +25,10 @@ def money(totals: Totals) -> dict[str, Any]:
 
     ``cost_avoided``: ``LookupEvent.saved_micros`` of hits, coalesced and stale ones as well, and
     ``StoreEvent.cost_micros`` of calls that were ``explored``. ``cost_overhead``: these calls again
-    and `EmbeddingEvent`, each by itself in ``cost_overhead_by``; a verifier does not say what it
-    costs, so its part is ``None`` once one was asked. ``cost_reversed``: `ReversalEvent`.
+    and `EmbeddingEvent` and `VerifierEvent`, each by itself in ``cost_overhead_by``: ``None`` where
+    there were some and none has a price. Then the whole is ``None``, and so is the net, but for
+    calls that only check an answer, which are in both of its terms.
+    ``overhead_coverage``: percent of them that have one. ``cost_reversed``: `ReversalEvent`.
     ``cost_saved``: the first less the other two. ``cost_spent``: ``StoreEvent.cost_micros``.
     ``provider_cache_saved``: what the provider's own prompt cache took off that; in no other sum.
     How much of all this is known: `coverage.coverage`.
@@ -34,19 +36,18 @@ def money(totals: Totals) -> dict[str, Any]:
     served = sum(totals.outcomes[name] for name in ("hit", "coalesced", "stale"))
     others = totals.outcomes["miss"]
     avoided = totals.saved_micros + totals.explored_micros
-    overhead = totals.explored_micros + totals.embedded_micros
+    by = _overhead(totals)
+    overhead = totals.explored_micros + totals.embedded_micros + totals.verified_micros
+    unknown = {name for name, part in by.items() if part is None}
     is_known = bool(totals.priced or totals.explored_priced or (others and not served))
     is_spent_known = bool(totals.paid or (served and not totals.calls))
     net = avoided - overhead - totals.reversed_micros
     return {
-        "cost_saved": net / 1e6 if is_known else None,
+        "cost_saved": net / 1e6 if is_known and unknown <= {"exploration"} else None,
         "cost_avoided": avoided / 1e6 if is_known else None,
-        "cost_overhead": overhead / 1e6 if served or others else None,
-        "cost_overhead_by": {
-            "embedding": _part(totals.embedded_micros, totals.embedded_priced, totals.embedded),
-            "exploration": _part(totals.explored_micros, totals.explored_priced, totals.explored),
-            "verifier": None if totals.verifier.total() else 0.0,
-        },
+        "cost_overhead": overhead / 1e6 if (served or others) and not unknown else None,
+        "cost_overhead_by": by,
+        "overhead_coverage": _overhead_coverage(totals),
         "cost_reversed": totals.reversed_micros / 1e6,
         "hits_reversed": totals.reversed,
         "cost_spent": totals.spent_micros / 1e6 if is_spent_known else None,
@@ -95,6 +96,21 @@ def _shown(name: str, row: list[int]) -> dict[str, Any]:
         "cost_avoided": of["micros"] / 1e6,
         "tokens_avoided": of["tokens"],
     }
+
+
+def _overhead(totals: Totals) -> dict[str, float | None]:
+    asked = totals.verifier.total()
+    return {
+        "embedding": _part(totals.embedded_micros, totals.embedded_priced, totals.embedded),
+        "exploration": _part(totals.explored_micros, totals.explored_priced, totals.explored),
+        "verifier": _part(totals.verified_micros, totals.verified_priced, asked),
+    }
+
+
+def _overhead_coverage(totals: Totals) -> float | None:
+    priced = totals.embedded_priced + totals.explored_priced + totals.verified_priced
+    every = totals.embedded + totals.explored + totals.verifier.total()
+    return 100.0 * priced / every if every else None
 
 
 def _part(micros: int, priced: int, all_: int) -> float | None:

@@ -108,6 +108,13 @@ def _add_shadow(totals: Totals, event: ShadowEvent) -> None:
         totals.shadow["right" if event.right else "wrong"] += 1
 
 
+def _add_verifier(totals: Totals, event: VerifierEvent) -> None:
+    totals.verifier[event.outcome] += 1
+    if event.cost_micros is not None:
+        totals.verified_priced += 1
+        totals.verified_micros += event.cost_micros
+
+
 def _add_reversal(totals: Totals, event: ReversalEvent) -> None:
     sign = -1 if event.again else 1
     totals.reversed += sign
@@ -171,10 +178,6 @@ def _add_embedding(totals: Totals, event: EmbeddingEvent) -> None:
 def _add_feedback(totals: Totals, event: FeedbackEvent) -> None:
     totals.feedback[event.verdict] += 1
     totals.annotators[f"{event.annotator}.{event.verdict}"] += 1
-
-
-def _add_verifier(totals: Totals, event: VerifierEvent) -> None:
-    totals.verifier[event.outcome] += 1
 
 
 def _add_execution(totals: Totals, event: ExecutionEvent) -> None:

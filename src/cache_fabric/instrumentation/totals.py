@@ -64,6 +64,7 @@ class Totals:
         shadow: `ShadowEvent` without a label by ``outcome``, those that ``agreed``, and ``right``
             and ``wrong`` labels of would-be hits.
         verifier: `VerifierEvent` by ``outcome``.
+        verified_priced, verified_micros: Those that are priced, and the sum of ``cost_micros``.
         reversed, reversed_micros, reversed_tokens: `ReversalEvent`: those that took back less those
             that booked again, and the sums of ``micros`` and ``tokens``.
         rebooked_micros: Of `ReversalEvent` that booked again alone: the sum of ``micros``.
@@ -119,6 +120,8 @@ class Totals:
     embedded_micros: int = 0
     shadow: Counter[str] = field(default_factory=Counter)
     verifier: Counter[str] = field(default_factory=Counter)
+    verified_priced: int = 0
+    verified_micros: int = 0
     reversed: int = 0
     reversed_micros: int = 0
     reversed_tokens: int = 0

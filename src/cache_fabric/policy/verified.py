@@ -62,8 +62,9 @@ class Verified:
             and prose by its meaning.
         verifier: Asked about the best candidate where that may tip the scales:
             ``(question, kept_question, kept_answer)`` to the probability from 0 to 1 that the kept
-            answer is right, or an awaitable of it. A plain function is called in a thread. It has
-            no say at first: the policy learns what its word is worth.
+            answer is right, or an awaitable of it; an `Opinion` says what that cost as well, else
+            no net saving is known. A plain function is called in a thread. It has no say at
+            first: the policy learns what its word is worth.
         verifier_timeout: Seconds that it may take, above 0.
         verifier_share: Of the judged requests, for which it may be asked; above 0 and at most 1.
         seed: Of the draws, for runs that can be repeated.
