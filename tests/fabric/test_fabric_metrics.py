@@ -17,6 +17,7 @@ from cache_fabric import (
     CacheFabric,
     CacheOptions,
     CacheRequest,
+    FabricConfig,
     Miss,
     Verified,
     create_cache_fabric,
@@ -195,3 +196,34 @@ async def test_savings_are_told_by_the_graph_that_a_request_names() -> None:
         "sales": 2,
         "(none)": 2,
     }
+
+
+async def test_a_stale_answer_avoids_its_own_call_and_the_refresh_is_paid(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = FabricConfig(
+        ttl=100, ttl_jitter=0, stale_while_revalidate=100, exact_timeout=30, semantic_timeout=30
+    )
+    calls = 0
+
+    def model() -> str:
+        nonlocal calls
+        calls += 1
+        return "By post."
+
+    prices = {ask(Q).model: _PRICE}
+    async with create_cache_fabric("memory", config=config, prices=prices) as fabric:
+        await fabric.get_or_call(ask(Q), model)
+        await fabric.flush()
+        later = time.time() + 150
+        monkeypatch.setattr(time, "time", lambda: later)
+        refreshing = await fabric.lookup(ask(Q))
+        assert isinstance(refreshing, Miss)
+        for _ in range(2):
+            assert await fabric.get_or_call(ask(Q), model) == "By post."
+        await fabric.store(refreshing.ticket, model())
+        found = await fabric.get_metrics()
+    (each,) = {row["cost_avoided"] / 2 for row in found["savings"]["model"]}
+    assert (calls, found["stale"], found["hits"], found["misses"]) == (2, 2, 0, 2)
+    assert found["cost_spent"] == pytest.approx(2 * each)
+    assert found["cost_saved"] == pytest.approx(2 * each) != 0
