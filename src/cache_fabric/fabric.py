@@ -179,6 +179,13 @@ class CacheFabric(
         """Count a call that a host cannot put to the cache; the same method in both colours."""
         return self._life().caller_side.bypass(model, reason)
 
+    def unread(self, hit: Hit) -> None:
+        """Take back what a hit saved whose answer a host cannot read, so that the model is called.
+
+        The same method in both colours.
+        """
+        self._life().unread(hit)
+
     async def search_similar(
         self, query: str, limit: int = 10, *, tenant: str | None = None
     ) -> list[SimilarItem]:

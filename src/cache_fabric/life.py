@@ -22,7 +22,7 @@ from cache_fabric.errors import CacheFabricError
 from cache_fabric.explanations import Explanations
 from cache_fabric.feedback import Feedbacks
 from cache_fabric.fleet import Fleet
-from cache_fabric.instrumentation.events import Event
+from cache_fabric.instrumentation.events import Event, ReversalEvent
 from cache_fabric.instrumentation.hooks import Content, Hooks, no_content
 from cache_fabric.instrumentation.metrics import Metrics
 from cache_fabric.invalidation import Invalidations
@@ -46,7 +46,7 @@ from cache_fabric.scopes import Owner
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.similar import SimilarSearch
 from cache_fabric.tracking import Tracking
-from cache_fabric.types import CacheEntry, Ticket
+from cache_fabric.types import CacheEntry, Hit, Ticket
 from cache_fabric.verdicts import Verdicts
 
 __all__ = ["Life"]
@@ -194,6 +194,16 @@ class Life:
         ticket.closed = True
         if not self.portal.closed:
             self.portal.post(self.engine.release, ticket)
+
+    def unread(self, hit: Hit) -> None:
+        """Take back what a hit saved whose answer could not be read after all."""
+        if hit.saved_tokens or hit.saved_micros:
+            entry_id, tokens = hit.entry.id, hit.saved_tokens or 0
+            self._emit(
+                ReversalEvent(
+                    entry_id=entry_id, execution_id="", micros=hit.saved_micros, tokens=tokens
+                )
+            )
 
     async def inspect(self) -> Inspection:
         """Count what is kept, with the runs that were handed in just now."""

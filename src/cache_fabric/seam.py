@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -77,6 +77,15 @@ class Seam:
                 self._count(model, error.reason)
 
         return FailOpen(report)
+
+    @contextlib.contextmanager
+    def reading(self, hit: Hit) -> Iterator[None]:
+        """Within it the answer of a hit is read; one that cannot be has saved nothing."""
+        try:
+            yield
+        except Exception:
+            self._fabric.unread(hit)
+            raise
 
     def _count(self, model: Callable[[], str], reason: str) -> None:
         name = "unknown"

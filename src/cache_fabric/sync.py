@@ -124,6 +124,9 @@ class SyncCacheFabric(
     def remove_hook(self, hook: Any) -> None:
         self._fabric.remove_hook(hook)
 
+    def unread(self, hit: Hit) -> None:
+        self._fabric.unread(hit)
+
     def lookup_values(self, kind: str, whose: Any, names: Sequence[str]) -> list[Any | None]:
         return self._call(lambda: self._fabric.lookup_values(kind, whose, names))
 

@@ -124,7 +124,8 @@ class Turn(Generic[R]):
         if not isinstance(result, Hit):
             return None
         self._open = self._request  # should it be unreadable, what is called now takes its place
-        served = self._read(result.entry, mark_of(result))
+        with self._seam.reading(result):
+            served = self._read(result.entry, mark_of(result))
         self._open = None
         return served
 

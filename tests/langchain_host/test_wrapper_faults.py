@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langchain.chat_models import init_chat_model
 
-from cache_fabric import Answer, CacheFabric, ExactOnly, create_cache_fabric
+from cache_fabric import Answer, CacheFabric, ExactOnly, Usage, create_cache_fabric
 from cache_fabric.errors import BackendUnavailable, ValidationError
 from cache_fabric.instrumentation.events import Event, LookupEvent
 from cache_fabric.langchain import FabricChatModel, cached
@@ -145,6 +145,22 @@ def test_foreign_payload_is_a_miss_and_is_replaced(
     assert plain.calls == 2
     reasons = [e.reason for e in events if isinstance(e, LookupEvent)]
     assert reasons.count("host error: CodecError") == 2
+
+
+def test_a_hit_that_could_not_be_read_has_saved_nothing(
+    make_streaming: MakeStreaming, exact: CacheFabric
+) -> None:
+    plain = make_streaming()
+    chat = cached(plain, exact)
+    request = read_call(plain, chat._convert_input("capital?").to_messages(), None, {})
+    usage = Usage(input_tokens=1000, output_tokens=1000)
+    exact.sync.store(request, Answer(payload={"choices": []}, text="x"), usage=usage)
+    for _ in range(3):
+        assert chat.invoke("capital?").text == "Paris."
+    assert plain.calls == 1
+    found = exact.sync.get_metrics()
+    assert (found["hits"], found["hits_reversed"]) == (3, 1)
+    assert found["tokens_saved"] == 2 * 5
 
 
 def test_answer_that_cannot_be_replayed_is_asked_for_again(

@@ -158,7 +158,7 @@ class ReversalEvent:
 
     Attributes:
         entry_id: Of the answer.
-        execution_id: Of the run that was served it.
+        execution_id: Of the run that was served it; empty where its host could not read it.
         micros: Micro-dollars, ``None`` if the hit was not priced.
         tokens: Of the call that the hit stood in for; 0 where they are not known.
         again: True where they are booked again.

@@ -140,12 +140,12 @@ class FabricCache(BaseCache):
         options = named_graph(self._options, ensure_config().get("metadata", {}), graph_asking())
         return dataclasses.replace(request, params=params, options=options)
 
-    @staticmethod
-    def _served(request: CacheRequest, result: LookupResult) -> list[Generation] | None:
+    def _served(self, request: CacheRequest, result: LookupResult) -> list[Generation] | None:
         tell(result)
         if not isinstance(result, Hit):
             return None
-        return read_generations(result.entry.payload, request.kind, mark_of(result))
+        with self._seam.reading(result):
+            return read_generations(result.entry.payload, request.kind, mark_of(result))
 
     def _harmless(self, llm_string: str, *, counts_bypass: bool = True) -> FailOpen:
         return self._seam.harmless(

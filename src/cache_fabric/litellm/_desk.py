@@ -153,7 +153,8 @@ class Desk:
                 self._open(OpenCall(asked, result.ticket), kwargs)
             return None
         try:
-            body = body_of(asked, result.entry)
+            with self._seam.reading(result):
+                body = body_of(asked, result.entry)
         except CodecError:
             # What the model says now takes its place.
             self._open(OpenCall(asked, asked.request), kwargs)
