@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Usage"]
+__all__ = ["NO_TOKENS", "Usage"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +32,7 @@ class Usage:
     @property
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
+
+
+NO_TOKENS = Usage(input_tokens=0, output_tokens=0)
+"""Of what no model said, such as the result of a tool: there is nothing to count or to estimate."""

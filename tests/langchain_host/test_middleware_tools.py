@@ -124,6 +124,17 @@ def test_an_answer_that_calls_only_repeatable_tools_is_kept(
     assert len(set(asked)) == 3
 
 
+def test_the_results_of_tools_save_no_tokens(exact: CacheFabric, ask: Ask, tools: Tools) -> None:
+    chat = agent_chat(calls_once(("look_up", {"city": "Oslo"})))
+    agent = make_agent(chat, exact, tools.both, {"look_up"})
+    for _ in range(2):
+        ask(agent, QUESTION)
+    rows = {row["name"]: row for row in exact.sync.get_metrics()["savings"]["model"]}
+    assert (rows["tool:look_up"]["hits"], rows["tool:look_up"]["tokens_avoided"]) == (1, 0)
+    assert rows["agent-1"]["tokens_avoided"] > 0
+    assert "tool:look_up" not in exact.sync.get_metrics()["unpriced_models"]
+
+
 def test_calls_may_be_repeatable_and_results_not(tools: Tools) -> None:
     """`FabricConfig.repeatable_tools` is about what the model says, not about what a tool gives."""
     config = FabricConfig(repeatable_tools=frozenset({"look_up"}))

@@ -94,6 +94,18 @@ def test_the_same_query_has_the_same_documents(
     assert retriever._asked == ["tax"]
 
 
+def test_documents_save_time_and_no_tokens(
+    fabric: CacheFabric, retriever: CountingRetriever
+) -> None:
+    cached = cached_retriever(retriever, fabric, ttl=60)
+    for _ in range(3):
+        cached.invoke("tax")
+    found = fabric.sync.get_metrics()
+    assert (found["hits"], found["tokens_avoided"], found["tokens_spent"]) == (2, 0, 0)
+    assert found["speedup"] is not None
+    assert (found["pricing_coverage"], found["unpriced_models"]) == (None, {})
+
+
 async def test_it_is_so_in_a_loop(afabric: CacheFabric, retriever: CountingRetriever) -> None:
     cached = cached_retriever(retriever, afabric, ttl=60)
     for _ in range(2):

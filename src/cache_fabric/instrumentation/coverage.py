@@ -30,7 +30,7 @@ def count_price(
     usage: Usage | None,
     micros: int | None,
 ) -> None:
-    """Count one answer, and its model where that has no price.
+    """Count one answer, and its model where that has no price; none that no model gave.
 
     Args:
         prices: Answers by how they are priced.
@@ -40,7 +40,7 @@ def count_price(
         prices[_ESTIMATED if usage is not None and usage.estimated else _COUNTED] += 1
     elif usage is None:
         prices[_NO_USAGE] += 1
-    else:
+    elif usage.total_tokens:
         prices[_UNPRICED] += 1
         name = model[:_NAME].encode(errors="replace").decode()
         unpriced[name if name in unpriced or len(unpriced) < _MOST_NAMES else OTHER] += 1

@@ -37,6 +37,7 @@ from cache_fabric.langchain._tool_call import (
 from cache_fabric.langchain._whose import Whose, check_whose, named_by
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.types import CacheRequest
+from cache_fabric.usage import NO_TOKENS
 from cache_fabric.validation import check_key, check_ttl
 
 __all__ = ["FabricMiddleware"]
@@ -243,7 +244,7 @@ class FabricMiddleware(_Base):
             self._seam,
             make=make,
             read=lambda payload, mark: read_result(payload, request, mark),
-            write=lambda result: (to_tool_answer(result), None),
+            write=lambda result: (to_tool_answer(result), NO_TOKENS),
         )
 
     def _whose(self, runtime: Any) -> tuple[str | None, str | None]:

@@ -20,6 +20,7 @@ from cache_fabric.langchain._identity import identity_of
 from cache_fabric.langchain._seam import FailOpen, Seam
 from cache_fabric.options import CacheOptions
 from cache_fabric.types import CacheRequest, Hit, Miss, Ticket
+from cache_fabric.usage import NO_TOKENS
 from cache_fabric.validation import check_ttl
 
 __all__ = ["FabricRetriever", "cached_retriever"]
@@ -100,7 +101,8 @@ class FabricRetriever(BaseRetriever):
         with self._harmless():
             result = self.fabric.sync.lookup(self._request(query, search))
             if isinstance(result, Hit):
-                return read_documents(result.entry.payload)
+                with self._seam.reading(result):
+                    return read_documents(result.entry.payload)
             ticket = result.ticket if isinstance(result, Miss) else None
         if inner._new_arg_supported:
             search = {**search, "run_manager": run_manager}
@@ -122,7 +124,8 @@ class FabricRetriever(BaseRetriever):
         with self._harmless():
             result = await self.fabric.lookup(self._request(query, search))
             if isinstance(result, Hit):
-                return read_documents(result.entry.payload)
+                with self._seam.reading(result):
+                    return read_documents(result.entry.payload)
             ticket = result.ticket if isinstance(result, Miss) else None
         if inner._new_arg_supported:
             search = {**search, "run_manager": run_manager}
@@ -163,7 +166,7 @@ class FabricRetriever(BaseRetriever):
     def _keep(self, ticket: Ticket | None, documents: list[Document]) -> None:
         if ticket is not None:
             with self._harmless():
-                self.fabric.sync.store(ticket, to_answer(documents))
+                self.fabric.sync.store(ticket, to_answer(documents), usage=NO_TOKENS)
 
     def _failed(self, ticket: Ticket | None, error: BaseException) -> list[Document] | None:
         """Give the ticket back; return expired documents where they may stand in."""
