@@ -81,10 +81,18 @@ class MetricsMethods:
         return self._metrics.totals()
 
     async def kept_sums(self) -> Totals:
-        """Return what all processes have written, each some seconds ago; raises `BackendError`."""
+        """Return what all processes have written, each some seconds ago; raises `BackendError`.
+
+        From the first time on this process follows the change log, so that `standing` knows of it.
+        """
+
+        async def found(life: Life) -> Totals:
+            await life.know_contexts()
+            return await life.sums.written()
+
         try:
             async with asyncio.timeout(_PATIENCE):
-                return await self._run(lambda life: life.sums.written())
+                return await self._run(found)
         except TimeoutError as error:
             raise BackendTimeout("store", "sums", f"no answer in {_PATIENCE:g} s") from error
 

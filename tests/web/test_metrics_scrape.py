@@ -45,6 +45,7 @@ async def test_one_scrape_is_for_all_processes(fabric: CacheFabric) -> None:
     assert shown["cachefabric_requests_total", "hit", "hot"] == 1
     assert shown["cachefabric_requests_total", "miss", ""] == 1
     assert shown["cachefabric_sums_complete", None, None] == 1
+    assert shown["cachefabric_watch_connected", None, None] == 1
 
 
 async def test_who_asks_for_openmetrics_gets_it(fabric: CacheFabric) -> None:
