@@ -90,6 +90,15 @@ class PriceTable:
         price = self.find(model)
         return None if price is None else price.cost_micros(usage)
 
+    def provider(self, model: str) -> str | None:
+        """Who sells the model of this name, as LiteLLM calls them; ``None`` if not known."""
+        rows = self._loaded()
+        for name, provider in _spellings(model):
+            of = _seller(rows[name]) if name in rows else None
+            if of is not None and of.startswith(provider):
+                return of
+        return None
+
     def _loaded(self) -> Rows:
         with self._lock:
             if self._rows is None:
@@ -117,6 +126,10 @@ def shipped_snapshot() -> Rows:
 
 class _Snapshot(msgspec.Struct):
     models: dict[str, msgspec.Raw]
+
+
+class _Row(msgspec.Struct):
+    litellm_provider: str | None = None
 
 
 _INCLUSIVE = frozenset({"xai"})
@@ -149,6 +162,13 @@ def _listed(raw: msgspec.Raw, provider: str) -> Price | None:
             row["cache_read_input_token_cost"] = row["input_cost_per_token"] * _CACHE_READ[of]
         return read_price(row, inclusive=of in _INCLUSIVE)
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _seller(raw: msgspec.Raw) -> str | None:
+    try:
+        return msgspec.json.decode(raw, type=_Row).litellm_provider
+    except msgspec.DecodeError:
         return None
 
 

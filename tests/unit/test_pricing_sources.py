@@ -108,3 +108,11 @@ def test_threads_that_ask_at_once_read_once() -> None:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(prices.find, ["m"] * 2))
     assert len(reads) == 1
+
+
+def test_a_model_names_who_sells_it() -> None:
+    table = PriceTable.load()
+    assert table.provider("gpt-4o-mini") == "openai"
+    assert table.provider("openai/gpt-4o-mini-2030-01-01") == "openai"
+    assert table.provider("ollama/gpt-4o") is None
+    assert table.provider("no such model") is None

@@ -53,6 +53,13 @@ class LookupEvent(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     contexts: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def result(self) -> str:
+        """The outcome; of a hit also ``stale``, or ``coalesced`` for one of tier ``flight``."""
+        if self.stale:
+            return "stale"
+        return "coalesced" if self.tier == "flight" else self.outcome
+
 
 class StoreEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An answer was handed in after a miss, or its write behind ended badly.

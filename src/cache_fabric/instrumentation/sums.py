@@ -40,7 +40,7 @@ def add_event(totals: Totals, event: Event) -> None:
 
 
 def _add_lookup(totals: Totals, event: LookupEvent) -> None:
-    outcome, tier = _outcome(event), event.tier or ""
+    outcome, tier = event.result, event.tier or ""
     totals.outcomes[outcome] += 1
     totals.by_model.count(event.model, f"{outcome}.{tier}")
     if event.degraded:
@@ -81,12 +81,6 @@ def _add_cached(totals: Totals, source: str, usage: Usage) -> None:
 
 def _add_price(totals: Totals, event: LookupEvent | StoreEvent, micros: int | None) -> None:
     count_price(totals.prices, totals.unpriced, event.model, event.usage, micros)
-
-
-def _outcome(event: LookupEvent) -> str:
-    if event.stale:
-        return "stale"
-    return "coalesced" if event.tier == "flight" else event.outcome
 
 
 def _add_label(totals: Totals, event: LabelEvent) -> None:
