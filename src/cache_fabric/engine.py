@@ -14,6 +14,7 @@ from cache_fabric import codec
 from cache_fabric.config import FabricConfig
 from cache_fabric.corrections import reason_of
 from cache_fabric.exact_tier import ANSWERS
+from cache_fabric.fault_place import place_of
 from cache_fabric.freshness import is_fresh, is_within, longest_window
 from cache_fabric.instrumentation.events import Event
 from cache_fabric.kept_answers import KeptAnswers
@@ -91,7 +92,7 @@ class Engine:
                 return result
             return Miss(ticket=ticket, reason="taken back meanwhile")
         except Exception as error:  # noqa: BLE001 - the lookup seam: a bug of ours is a miss
-            _log.exception("lookup failed; the model call goes on")
+            _log.error("lookup failed; the model call goes on: %s", place_of(error))
             return Miss(ticket=ticket, reason=type(error).__name__, degraded="engine")
 
     async def _lookup(self, ticket: Ticket) -> Hit | Miss:

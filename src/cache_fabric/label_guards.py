@@ -21,6 +21,7 @@ from cache_fabric import codec
 from cache_fabric.context_rules import Label
 from cache_fabric.contexts import Contexts
 from cache_fabric.errors import CodecError, NotFound, VersionConflict
+from cache_fabric.fault_place import place_of
 from cache_fabric.guard_rules import MOST_SAMPLES, crossed, is_armed, sample, why
 from cache_fabric.instrumentation.events import Event
 from cache_fabric.instrumentation.guard_event import GuardEvent, GuardOutcome
@@ -114,8 +115,8 @@ class LabelGuards:
                     due, self._due = self._due, set()
                     if due:
                         await self._look(due)
-        except Exception:  # noqa: BLE001 - the feedback is kept and has its effect on answers
-            _log.exception("the label guards could not be looked at")
+        except Exception as error:  # noqa: BLE001 - the feedback is kept and has its effect on answers
+            _log.error("the label guards could not be looked at: %s", place_of(error))
             self._emit(GuardEvent(outcome="fault"))
 
     async def erase(self, subject: Subject) -> int:

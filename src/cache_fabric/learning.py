@@ -16,6 +16,7 @@ from typing import Any
 
 from cache_fabric.answers import same_meaning, same_text
 from cache_fabric.errors import CacheFabricError
+from cache_fabric.fault_place import place_of
 from cache_fabric.instrumentation.events import Event, LabelEvent
 from cache_fabric.policy.base import Asked, Decision, Policy, Serve
 from cache_fabric.policy.family import Family, Judgment, Lesson, answer_digest
@@ -162,8 +163,8 @@ class Learning:
             )
             self._labelling.add(task)
             task.add_done_callback(self._labelling.discard)
-        except Exception:  # noqa: BLE001 - a lesson that fails must not fail a request
-            _log.exception("a label was lost")
+        except Exception as error:  # noqa: BLE001 - a lesson that fails must not fail a request
+            _log.error("a label was lost: %s", place_of(error))
 
     async def flush(self) -> None:
         """Wait until the labels of all answers so far are learned."""
@@ -183,8 +184,8 @@ class Learning:
             if getattr(policy, "same_answer", None) is None:
                 await self._compare_prose(fresh, kept, labels)
             then(labels)
-        except Exception:  # noqa: BLE001 - a lesson that fails must not fail a request
-            _log.exception("a label was lost")
+        except Exception as error:  # noqa: BLE001 - a lesson that fails must not fail a request
+            _log.error("a label was lost: %s", place_of(error))
 
     async def _compare_prose(
         self, fresh: CacheEntry, kept: Sequence[CacheEntry], labels: list[bool | None]

@@ -31,6 +31,7 @@ from cache_fabric.context_view import (
     was_missed,
 )
 from cache_fabric.errors import CacheFabricError
+from cache_fabric.fault_place import place_of
 from cache_fabric.instrumentation.change_events import ChangesEvent, ResyncEvent
 from cache_fabric.instrumentation.events import Event
 from cache_fabric.keys import Known
@@ -161,8 +162,8 @@ class LiveContexts:
         for listener in self.listeners[event]:
             try:
                 listener(event, value)
-            except Exception:  # noqa: BLE001 - foreign code
-                _log.exception("a listener of %r failed", event)
+            except Exception as error:  # noqa: BLE001 - foreign code
+                _log.error("a listener of %r failed: %s", event, place_of(error))
 
     async def _follow(self) -> None:
         failures = 0

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from cache_fabric.capacity import Capacity
 from cache_fabric.config import FabricConfig
 from cache_fabric.errors import CodecError, NotCacheable
+from cache_fabric.fault_place import place_of
 from cache_fabric.keys import Known
 from cache_fabric.part import Degraded, Part
 from cache_fabric.recipe_form import Recipe, read_recipe, recipe_of
@@ -82,8 +83,8 @@ class Recipes:
             data = recipe_of(request, entry, known, self._secret)
         except NotCacheable:
             return
-        except Exception:  # noqa: BLE001 - the answer is on its way to its caller
-            _log.exception("a recipe was not kept")
+        except Exception as error:  # noqa: BLE001 - the answer is on its way to its caller
+            _log.error("a recipe was not kept: %s", place_of(error))
             return
         place = entry.partition
         self._post(

@@ -16,6 +16,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 
+from cache_fabric.fault_place import place_of
 from cache_fabric.instrumentation.events import Event, ShadowEvent
 from cache_fabric.learning import Learning
 from cache_fabric.policy.base import Decision, Policy, Serve
@@ -62,8 +63,8 @@ class Shadow:
                 probability=decided.probability,
             )
             ticket.shadowed = decided
-        except Exception:  # noqa: BLE001 - nobody waits for the shadow
-            _log.exception("the shadow policy failed")
+        except Exception as error:  # noqa: BLE001 - nobody waits for the shadow
+            _log.error("the shadow policy failed: %s", place_of(error))
             event = ShadowEvent(policy=name, outcome="fault", lookup_id=ticket.id)
         self._emit(event)
 

@@ -1,4 +1,7 @@
-"""What Chroma raises, in our words."""
+"""What Chroma raises, in our words.
+
+The text of an error of the connection is only in the cause: it may repeat a header, and so a key.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ def translated(index: str, operation: str) -> Iterator[None]:
     except httpx.TimeoutException as error:
         raise BackendTimeout(index, operation, "the server did not answer in time") from error
     except httpx.TransportError as error:
-        raise BackendUnavailable(index, operation, f"cannot be reached ({error})") from error
+        message = f"cannot be reached ({type(error).__name__})"
+        raise BackendUnavailable(index, operation, message) from error
     except Exception as error:
         raise BackendError(index, operation, f"{type(error).__name__}: {error}") from error

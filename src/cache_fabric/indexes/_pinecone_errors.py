@@ -1,4 +1,7 @@
-"""What the Pinecone client raises, in our words."""
+"""What the Pinecone client raises, in our words.
+
+The text of an error of the connection is only in the cause: it may repeat a header, and so a key.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,8 @@ def translated(index: str, operation: str) -> Iterator[None]:
         message = "the service did not answer in time"
         raise BackendTimeout(index, operation, message) from error
     except PineconeConnectionError as error:
-        raise BackendUnavailable(index, operation, f"cannot be reached ({error})") from error
+        message = f"cannot be reached ({type(error).__name__})"
+        raise BackendUnavailable(index, operation, message) from error
     except (UnauthorizedError, ForbiddenError) as error:
         message = "the service refused the key; see PINECONE_API_KEY"
         raise BackendUnavailable(index, operation, message) from error

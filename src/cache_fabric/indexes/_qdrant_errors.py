@@ -1,4 +1,7 @@
-"""What the Qdrant client raises, in our words."""
+"""What the Qdrant client raises, in our words.
+
+The text of an error of the connection is only in the cause: it may repeat a header, and so a key.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def translated(index: str, operation: str) -> Iterator[None]:
         if isinstance(error.source, httpx.TimeoutException):
             message = "the server did not answer in time"
             raise BackendTimeout(index, operation, message) from error
-        message = f"cannot be reached ({error.source})"
+        message = f"cannot be reached ({type(error.source).__name__})"
         raise BackendUnavailable(index, operation, message) from error
     except UnexpectedResponse as error:
         if error.status_code in (401, 403):

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
+from cache_fabric.fault_place import place_of
 from cache_fabric.instrumentation.events import Event, EventHook
 
 __all__ = ["Content", "ContentHook", "Hooks", "Tell", "no_content"]
@@ -69,10 +70,14 @@ class Hooks:
         for hook in self._hooks:
             try:
                 hook(event)
-            except Exception:  # noqa: BLE001 - a hook is foreign code on the request path
-                _log.exception("an event hook failed")
+            except Exception as error:  # noqa: BLE001 - a hook is foreign code on the request path
+                _tell_of_fault(error)
         for trusted in self._trusted:
             try:
                 trusted(event, content())
-            except Exception:  # noqa: BLE001
-                _log.exception("an event hook failed")
+            except Exception as error:  # noqa: BLE001
+                _tell_of_fault(error)
+
+
+def _tell_of_fault(error: Exception) -> None:
+    _log.error("an event hook failed: %s", place_of(error))
