@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cache_fabric import CacheFabric, CacheRequest, create_cache_fabric
+from cache_fabric.context_rules import Label
 from cache_fabric.errors import NotFound, ValidationError, VersionConflict
 from cache_fabric.instrumentation.events import (
     ChangesEvent,
@@ -22,6 +23,7 @@ from cache_fabric.instrumentation.events import (
     StepEvent,
     StoreEvent,
 )
+from cache_fabric.instrumentation.publish_event import event_of_write
 
 
 def request(text: str) -> CacheRequest:
@@ -142,6 +144,17 @@ async def test_a_write_that_was_not_made_says_why(
     [event] = events
     assert isinstance(event, PublishEvent)
     assert (event.outcome, event.change, event.revision) == (outcome, change, None)
+
+
+def test_a_write_names_only_what_it_changes() -> None:
+    class Expectation:
+        key = "left alone"
+        change = None
+
+    written = Label(key="a", label="staging", version=1)
+    event = event_of_write([Expectation(), written], 0.5, 7)
+    told = (event.outcome, event.change, event.keys, event.revision)
+    assert told == ("published", "label", ("a",), 7)
 
 
 async def test_feedback_tells_figures_in_the_event_and_words_beside_it(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import cache_fabric
 from cache_fabric import CacheFabric, CacheRequest, Threshold, Verified, create_cache_fabric
 from cache_fabric.fault_place import place_of
 from cache_fabric.indexes.base import VectorIndex
@@ -170,3 +173,10 @@ async def test_a_key_that_is_no_header_is_not_repeated() -> None:
             assert "cannot be reached" in str(caught.value)
             assert CANARY not in str(caught.value)
             await index.aclose()
+
+
+def test_no_log_call_writes_a_traceback_which_quotes_what_errors_say() -> None:
+    """Use `place_of` instead."""
+    written = re.compile(r"_log\.exception\(|exc_info\s*=|stack_info\s*=|traceback\.format")
+    sources = Path(cache_fabric.__file__).parent.rglob("*.py")
+    assert [path.name for path in sources if written.search(path.read_text())] == []

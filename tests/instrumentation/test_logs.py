@@ -6,7 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,11 +14,13 @@ from cache_fabric import CacheFabric, CacheRequest, Usage
 from cache_fabric.errors import ValidationError
 from cache_fabric.instrumentation.answer_events import EmbeddingEvent, LookupEvent, StoreEvent
 from cache_fabric.instrumentation.events import (
+    ChangesEvent,
     Event,
     ExecutionEvent,
     FeedbackEvent,
     LabelEvent,
     PublishEvent,
+    ResyncEvent,
     ReversalEvent,
     RunEvent,
     ShadowEvent,
@@ -61,7 +63,7 @@ async def test_a_record_has_the_plain_fields_of_its_event(
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "is it?"}]
     asked = CacheRequest(model="m", messages=messages, tenant="acme")
     await fabric.lookup(asked)
-    publish, lookup = lines()
+    publish, lookup = [line for line in lines() if line["event"] != "changes"]
     assert publish["message"] == "publish published"
     assert (publish["event"], publish["change"]) == ("publish", "behaviour")
     assert publish["keys"] == ["support:prompt"]
@@ -111,10 +113,16 @@ EVERY_EVENT: list[Event] = [
     ReversalEvent(entry_id="e", execution_id="x", micros=5, tokens=1),
     ValueEvent(kind="embeddings", outcome="hit", count=3),
     VerdictEvent(entry_id="e", action="pinned"),
+    ChangesEvent(revision=4, count=1, seconds=0.1),
+    ResyncEvent(revision=4),
     PublishEvent(outcome="published", change="label", keys=("k",), seconds=0.1, revision=4),
     RunEvent(what="ended", execution_id="x", graph="g", contexts=(("k", 3),)),
     StepEvent(execution_id="x", kind="tool", name="t"),
 ]
+
+
+def test_no_event_is_left_out_here() -> None:
+    assert {type(event) for event in EVERY_EVENT} == set(get_args(Event))
 
 
 @pytest.mark.parametrize("event", EVERY_EVENT, ids=lambda event: type(event).__name__)

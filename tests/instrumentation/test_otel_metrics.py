@@ -9,10 +9,12 @@ import pytest
 from cache_fabric import CacheRequest, Usage
 from cache_fabric.instrumentation import otel_names as names
 from cache_fabric.instrumentation.events import (
+    ChangesEvent,
     EmbeddingEvent,
     Event,
     ExecutionEvent,
     LookupEvent,
+    ResyncEvent,
     ReversalEvent,
     StoreEvent,
 )
@@ -101,6 +103,15 @@ async def test_executions_feedback_and_publishes_are_counted(told: Told) -> None
     assert told.points(names.FEEDBACK) == [(judged, 1)]
     published = {names.PUBLISH_CHANGE: "behaviour", names.PUBLISH_OUTCOME: "published"}
     assert told.points(names.PUBLISHES) == [(published, 1)]
+
+
+def test_how_soon_a_change_is_served_and_what_was_missed_is_told(told: Told) -> None:
+    told.start()
+    for seconds in (0.25, 0.5):
+        tell(told, ChangesEvent(revision=3, count=1, seconds=seconds))
+    tell(told, ResyncEvent(revision=9))
+    assert told.points(names.CONTEXT_PROPAGATION) == [({}, 0.75)]
+    assert told.points(names.CONTEXT_RESYNCS) == [({}, 1)]
 
 
 def test_models_and_graphs_beyond_the_bound_share_one_series(told: Told) -> None:

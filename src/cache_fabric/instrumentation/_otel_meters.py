@@ -9,12 +9,14 @@ from opentelemetry.metrics import Meter
 
 from cache_fabric.instrumentation import otel_names as names
 from cache_fabric.instrumentation.events import (
+    ChangesEvent,
     EmbeddingEvent,
     Event,
     ExecutionEvent,
     FeedbackEvent,
     LookupEvent,
     PublishEvent,
+    ResyncEvent,
     ReversalEvent,
     RunEvent,
     StoreEvent,
@@ -50,6 +52,8 @@ class Meters:
             ExecutionEvent: self._execution,
             FeedbackEvent: self._feedback,
             PublishEvent: self._publish,
+            ChangesEvent: self._changes,
+            ResyncEvent: self._resync,
             ReversalEvent: self._reversal,
             RunEvent: self._run,
         }
@@ -100,6 +104,13 @@ class Meters:
         self._executions = count(names.EXECUTIONS, "{execution}", "Executions by how written.")
         self._judged = count(names.FEEDBACK, "{feedback}", "Feedback by verdict.")
         self._publishes = count(names.PUBLISHES, "{publish}", "Writes of contexts.")
+        self._propagation = meter.create_histogram(
+            names.CONTEXT_PROPAGATION,
+            unit="s",
+            description="From the commit of a change of contexts until this process serves it.",
+            explicit_bucket_boundaries_advisory=names.LOOKUP_BUCKETS,
+        )
+        self._resyncs = count(names.CONTEXT_RESYNCS, "{resync}", "Times that changes were missed.")
 
     def _lookup(self, event: LookupEvent) -> None:
         result = {names.CACHE_RESULT: event.result}
@@ -161,6 +172,12 @@ class Meters:
     def _publish(self, event: PublishEvent) -> None:
         told = {names.PUBLISH_CHANGE: event.change, names.PUBLISH_OUTCOME: event.outcome}
         self._publishes.add(1, told)
+
+    def _changes(self, event: ChangesEvent) -> None:
+        self._propagation.record(event.seconds)
+
+    def _resync(self, event: ResyncEvent) -> None:
+        self._resyncs.add(1)
 
     def _bounded(self, dimension: str, name: str) -> str:
         known = self._known[dimension]

@@ -76,7 +76,8 @@ class EventLog:
         if content:
             told["content"] = dict(content)
         came_of_it = told.get("outcome") or told.get("what") or told.get("verdict") or ""
-        self._logger.log(self._level, "%s %s", told["event"], came_of_it, extra=told)
+        title = f"{told['event']} {came_of_it}".rstrip()
+        self._logger.log(self._level, "%s", title, extra=told)
 
 
 class JsonFormatter(logging.Formatter):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from cache_fabric import __version__
 from cache_fabric.errors import ConfigurationError, MissingExtraError, ValidationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.instrumentation.events import Event
@@ -76,8 +76,8 @@ def instrument(
     def provider(model: str) -> str | None:
         return provider_name(model, prices.provider(model))
 
-    tracer = trace.get_tracer(_SCOPE, _version(), tracer_provider)
-    meter = metrics.get_meter(_SCOPE, _version(), meter_provider)
+    tracer = trace.get_tracer(_SCOPE, __version__, tracer_provider)
+    meter = metrics.get_meter(_SCOPE, __version__, meter_provider)
     hook = _Hook(
         Spans(tracer, provider, model_calls=model_calls),
         Meters(meter, provider, model_calls=model_calls),
@@ -106,10 +106,3 @@ class _Hook:
 
 def _hooks_of(fabric: CacheFabric) -> list[_Hook]:
     return [hook for hook in fabric._hooks.all() if isinstance(hook, _Hook)]
-
-
-def _version() -> str:
-    try:
-        return version("cache-fabric")
-    except PackageNotFoundError:  # from a source tree
-        return ""

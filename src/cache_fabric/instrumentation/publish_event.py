@@ -35,7 +35,7 @@ class PublishEvent:
 
 
 class Written(Protocol):
-    """What is written of one context."""
+    """What is written of one context; ``change`` is ``None`` where only its version is expected."""
 
     @property
     def key(self) -> str: ...
@@ -52,7 +52,7 @@ def event_of_write(
     return PublishEvent(
         outcome=_outcome(came_of_it) if isinstance(came_of_it, Exception) else "published",
         change=_gravest(write.change for write in writes),
-        keys=tuple(dict.fromkeys(write.key for write in writes)),
+        keys=tuple(dict.fromkeys(write.key for write in writes if write.change is not None)),
         seconds=seconds,
         revision=revision,
     )

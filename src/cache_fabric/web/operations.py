@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cache_fabric.errors import CacheFabricError, ValidationError
+from cache_fabric.fault_place import place_of
 from cache_fabric.web.errors import answer_to, refusal
 
 __all__ = ["Asked", "Nothing", "Operation", "Reply", "route"]
@@ -101,8 +102,9 @@ def route(operation: Operation) -> Route:
             said = await operation.call(asked)
         except CacheFabricError as error:
             return answer_to(error)
-        except Exception:  # noqa: BLE001 - nobody above would answer in the form of all other errors
-            _log.exception("%s %s failed", operation.method, operation.path)
+        except Exception as error:  # noqa: BLE001 - nobody above would answer in the form of all other errors
+            place = place_of(error)
+            _log.error("%s %s failed: %s", operation.method, operation.path, place)
             return refusal(500, None, "this is a fault of the server; its log says more")
         return said if isinstance(said, Response) else _response(operation, said)
 
