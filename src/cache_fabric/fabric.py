@@ -27,6 +27,7 @@ from cache_fabric.fabric_metrics import MetricsMethods
 from cache_fabric.fabric_prompts import PromptMethods
 from cache_fabric.fabric_values import ValueMethods
 from cache_fabric.fabric_verdicts import VerdictMethods
+from cache_fabric.fabric_watch import WatchMethods
 from cache_fabric.instrumentation.events import EventHook
 from cache_fabric.instrumentation.hooks import Hooks
 from cache_fabric.instrumentation.metrics import Metrics
@@ -69,6 +70,7 @@ class CacheFabric(
     PromptMethods,
     ValueMethods,
     VerdictMethods,
+    WatchMethods,
 ):
     """Answers, contexts, executions and metrics over one store, index and embedder.
 
