@@ -1,1 +1,1 @@
-"""One reader a format; each is a module with ``detects(source)`` and ``read(source)``."""
+"""One reader a format: a source in, a `Manifest` out."""
