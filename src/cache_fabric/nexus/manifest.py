@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = [
+    "END",
     "Edge",
     "Graph",
     "Kind",
@@ -25,6 +26,7 @@ __all__ = [
 
 Kind = Literal["system_prompt", "prompt", "tool_definition", "graph_metadata"]
 NodeKind = Literal["task", "router", "tool", "subgraph", "human"]
+END = "__end__"  # target of an edge that ends the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ class Edge:
 
     Attributes:
         source: Id of a node.
-        target: Id of a node.
+        target: Id of a node, or `END`.
         trigger: ``success``, ``error``, ``always``, or another of the format's.
         expression: Over the state, as ``risk > 0.5``; never evaluated as Python.
         route: What the router has to answer for this way to be taken.
