@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_fabric.errors import ManifestError
+from cache_fabric.nexus import _tree
 from cache_fabric.nexus.located_yaml import Value, load, load_data
 from cache_fabric.nexus.source import Source
 
@@ -54,6 +55,8 @@ def test_an_alias_stands_where_what_it_names_stands() -> None:
 
 
 def test_json_knows_its_lines_as_well() -> None:
+    error = refused('{"a": [1,\n  {"b": }]}', "m.json")
+    assert (error.line, error.field) == (2, "a[1].b")
     root = read('{"a": [1,\n  {"b": "\\ud83d\\ude00"}]}', "m.json")
     value = root.each("a")[1].need("b")
     assert value.as_text() == "\N{GRINNING FACE}"
@@ -159,20 +162,38 @@ def _merges(levels: int) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize(
-    ("bomb", "told"),
-    [
-        (_laughs(12), "every alias counted"),
-        (_merges(2_000), "every alias counted"),
-        ("text: &t " + "x" * 1_000_000 + "\nall: [" + "*t, " * 100 + "]", "every alias counted"),
-        ("a: " + "[" * 100_000, "depth"),
-        ("- " * 500 + "x", "levels"),
-        ("a0: &a0 x\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 80)), "levels"),
-        ("a: " + "[1, " * 20_000, "levels"),
-    ],
-)
-def test_bombs_are_refused(bomb: str, told: str) -> None:
+BOMBS = {
+    "laughs": (_laughs(12), "every alias counted"),
+    "merges": (_merges(2_000), "every alias counted"),
+    "repeated text": (
+        "text: &t " + "x" * 1_000_000 + "\nall: [" + "*t, " * 100 + "]",
+        "every alias counted",
+    ),
+    "brackets": ("a: " + "[" * 100_000, "depth"),
+    "numbered brackets": ("a: " + "[1, " * 20_000, "levels"),
+    "dashes": ("- " * 500 + "x", "levels"),
+    "chain of aliases": (
+        "a0: &a0 x\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 80)),
+        "levels",
+    ),
+    "tags": ("".join(f"%TAG !{n}! x\n" for n in range(500_000)) + "---\na: 1", "%TAG"),
+    "tags of a second document": ("a: 1\n...\n%TAG !a! x\n---\nb: 1", "%TAG"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused(name: str) -> None:
+    bomb, told = BOMBS[name]
     assert told in str(refused(bomb))
+
+
+@pytest.mark.parametrize("name", ["m.yaml", "m.json"])
+def test_more_values_than_memory_should_hold_are_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_tree, "_MOST_WEIGHT", 64 * 100)
+    read("[" + "1, " * 50 + "1]", name)
+    assert "every alias counted" in str(refused("[" + "1, " * 100 + "1]", name))
 
 
 def test_deep_json_is_refused() -> None:

@@ -7,7 +7,6 @@ import math
 import re
 from typing import Any, NoReturn
 
-from cache_fabric.errors import ManifestError
 from cache_fabric.nexus._tree import Tree
 from cache_fabric.nexus.source import Source
 
@@ -30,7 +29,6 @@ class _Text:
     """Reads from left to right; ``_ends`` close the brackets that are open."""
 
     def __init__(self, source: Source, tree: Tree) -> None:
-        self._source = source
         self._text = source.text
         self._tree = tree
         self._at = 0
@@ -120,4 +118,4 @@ class _Text:
         self._at = found.end()
 
     def _fail(self, expected: str) -> NoReturn:
-        raise ManifestError(expected, file=self._source.name, line=self._line)
+        self._tree.fail(expected, self._line)

@@ -14,8 +14,8 @@ from cache_fabric.errors import ManifestError
 __all__ = ["Item", "Tree"]
 
 _MOST_LEVELS = 64
-_MOST_WEIGHT = 32 * 1024 * 1024
-_VALUE_WEIGHT = 16
+_MOST_WEIGHT = 64 * 1024 * 1024
+_VALUE_WEIGHT = 64
 
 
 @dataclass(slots=True)
