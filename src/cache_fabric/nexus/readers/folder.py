@@ -6,22 +6,21 @@ a dot is passed over; files may be links (a mounted ConfigMap is made of them), 
 
 from __future__ import annotations
 
-import os
 import unicodedata
-from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from cache_fabric.errors import ManifestError
 from cache_fabric.nexus.given import Given
 from cache_fabric.nexus.manifest import Manifest, ManifestContext, Place
+from cache_fabric.nexus.placeholders import jinja_names
+from cache_fabric.nexus.readers._files import files_below
 from cache_fabric.nexus.source import Source
 from cache_fabric.template import variables
 
 __all__ = ["fits", "read"]
 
-_SUFFIXES = (".md", ".txt", ".j2")
-_MOST_FILES = 10_000
-_MOST_SEEN = 100_000  # a home directory, say: nobody meant to publish it
+_JINJA = ".j2"
+_SUFFIXES = (".md", ".txt", _JINJA)
 
 
 def fits(given: Given) -> bool:
@@ -36,7 +35,7 @@ def read(given: Given) -> Manifest:
         ManifestError: A file that is empty or no UTF-8, two files of one key, or far too many.
     """
     if given.is_folder and given.path is not None:
-        files = sorted(_files(given.path))
+        files = sorted(files_below(given.path, _SUFFIXES))
         contexts = [_context(file.relative_to(given.path), Source.of_file(file)) for file in files]
     else:
         contexts = [
@@ -49,29 +48,16 @@ def read(given: Given) -> Manifest:
     )
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    seen = found = 0
-    for place, folders, files in os.walk(folder):
-        folders[:] = [each for each in folders if not each.startswith(".")]
-        seen += len(files) + len(folders)
-        for name in files:
-            if name.startswith(".") or not name.lower().endswith(_SUFFIXES):
-                continue
-            found += 1
-            yield Path(place, name)
-        if found > _MOST_FILES or seen > _MOST_SEEN:
-            raise ManifestError(f"expected at most {_MOST_FILES} prompts", file=str(folder))
-
-
 def _context(path: PurePath, source: Source) -> ManifestContext:
     if not source.text.strip():
         raise ManifestError("expected a prompt, the file is empty", file=source.name)
     name = unicodedata.normalize("NFC", path.with_suffix("").as_posix())
+    names = jinja_names if path.suffix.lower() == _JINJA else variables
     return ManifestContext(
         key=f"prompt:{name}",
         value=source.text,
         kind="prompt",
-        variables=variables(source.text),
+        variables=names(source.text),
         place=Place(file=source.name, line=source.first_line),
         extra={"path": path.as_posix()},
     )
