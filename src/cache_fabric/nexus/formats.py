@@ -22,6 +22,7 @@ __all__ = ["FORMATS", "read_manifest"]
 FORMATS: dict[str, str] = {
     "nexus-ir": "cache_fabric.nexus.readers.ir",
     "universal-agent": "cache_fabric.nexus.readers.universal_agent",
+    "crewai": "cache_fabric.nexus.readers.crewai",
     "prompty": "cache_fabric.nexus.readers.prompty",
     "dotprompt": "cache_fabric.nexus.readers.dotprompt",
     "langgraph": "cache_fabric.nexus.readers.langgraph_json",
