@@ -21,6 +21,7 @@ __all__ = ["FORMATS", "read_manifest"]
 
 FORMATS: dict[str, str] = {
     "nexus-ir": "cache_fabric.nexus.readers.ir",
+    "agent-spec": "cache_fabric.nexus.readers.agent_spec",
     "universal-agent": "cache_fabric.nexus.readers.universal_agent",
     "crewai": "cache_fabric.nexus.readers.crewai",
     "prompty": "cache_fabric.nexus.readers.prompty",

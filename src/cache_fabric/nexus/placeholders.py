@@ -13,11 +13,24 @@ from cache_fabric.nexus._handlebars_names import handlebars_names, partial_names
 from cache_fabric.nexus._jinja_names import jinja_names
 from cache_fabric.nexus._template_tags import tags
 
-__all__ = ["crewai_names", "handlebars_names", "jinja_names", "mustache_names", "partial_names"]
+__all__ = [
+    "agent_spec_names",
+    "crewai_names",
+    "handlebars_names",
+    "jinja_names",
+    "mustache_names",
+    "partial_names",
+]
 
+_AGENT_SPEC = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _CREWAI = re.compile(r"\{([A-Za-z_][A-Za-z0-9_\-]*)\}")
 _MUSTACHE = {"{{!": "}}", "{{>": "}}", "{{/": "}}", "{{=": "=}}", "{{{": "}}}", "{{": "}}"}
 _UNNAMED = ("{{!", "{{>", "{{/", "{{=")
+
+
+def agent_spec_names(text: str) -> tuple[str, ...]:
+    """Return the names in ``{{double braces}}``; Agent Spec knows nothing else."""
+    return tuple(dict.fromkeys(_AGENT_SPEC.findall(text)))
 
 
 def crewai_names(text: str) -> tuple[str, ...]:
