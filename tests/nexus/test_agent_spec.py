@@ -107,7 +107,7 @@ def test_a_tool_that_stands_nowhere_is_told_where_it_is_named(tmp_path: Path) ->
 
 
 def test_a_model_may_be_that_of_another_file() -> None:
-    data = _desk(lambda data: data.update(llm_config={"$component_ref": "model-of-production"}))
+    data = _desk(lambda data: data.update(llm_config={"$component_ref": "model.v4.1"}))
     assert "agent:parcel_desk:system_prompt" in {each.key for each in read_manifest(data).contexts}
 
 

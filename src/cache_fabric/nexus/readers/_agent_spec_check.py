@@ -32,9 +32,9 @@ def check(root: Value, components: Components) -> None:
             return
         if Component.get_class_from_name(component_type(each)) is None:
             raise each.need("component_type").error("expected a component type of Agent Spec")
-    left_out = {name: _stand_in(name) for name in components.elsewhere if "." in name}
-    if len(left_out) < len(components.elsewhere):
+    if components.elsewhere:
         return
+    left_out = {name: _stand_in(name) for name in components.left_out}
     with warnings.catch_warnings(action="ignore"):
         _deserialize(AgentSpecDeserializer(), root, components, left_out)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cache_fabric.errors import ManifestError
 from cache_fabric.nexus.located_yaml import Value
 
 __all__ = ["REFERENCE", "Components", "component_type"]
@@ -26,7 +25,8 @@ class Components:
         root: The document.
 
     Attributes:
-        elsewhere: Ids that the document refers to and does not have.
+        left_out: References to fields that no file has, as ``llm.api_key``: they are secrets.
+        elsewhere: Ids of components that another file has.
 
     Raises:
         ManifestError: Two components have one id, or one that may have texts is not there.
@@ -37,12 +37,19 @@ class Components:
         self._all: list[Value] = []
         references: list[tuple[str, Value]] = []
         self._walk(root, "", references)
+        self.left_out: set[str] = set()
         self.elsewhere: set[str] = set()
         for field, value in references:
             name = value.text(REFERENCE)
-            if name not in self._by_id:
-                self._require_no_texts(field, name, value)
+            if name in self._by_id:
+                continue
+            if name.endswith(f".{field}"):
+                self.left_out.add(name)
+            elif field in _WITHOUT_TEXTS:
                 self.elsewhere.add(name)
+            else:
+                expected = f"expected the component {name!r} in {_REFERENCED} of this document"
+                raise value.error(expected)
 
     def __iter__(self) -> Iterator[Value]:
         return iter(self._all)
@@ -92,15 +99,6 @@ class Components:
             if name in self._by_id:
                 raise value.error(f"expected one component of the id {name!r}")
             self._by_id[name] = value
-
-    def _require_no_texts(self, field: str, name: str, value: Value) -> None:
-        is_sensitive = name.endswith(f".{field}")  # left out of every file, as ``id.api_key``
-        if not is_sensitive and field not in _WITHOUT_TEXTS:
-            raise self._missing(name, value)
-
-    @staticmethod
-    def _missing(name: str, value: Value) -> ManifestError:
-        return value.error(f"expected the component {name!r} in {_REFERENCED} of this document")
 
 
 def component_type(value: Value) -> str:
