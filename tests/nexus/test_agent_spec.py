@@ -168,6 +168,23 @@ def test_schemas_and_free_data_are_no_components() -> None:
     ]
 
 
+def test_a_node_of_no_flow_is_the_documents_own() -> None:
+    node: dict[str, Any] = {"component_type": "LlmNode", "name": "ask", "prompt_template": "Ask."}
+    data: dict[str, Any] = {"$referenced_components": {"n": node}}
+    assert [each.key for each in read_manifest(data, name="parts").contexts] == [
+        "node:parts:ask:prompt"
+    ]
+    inside: dict[str, Any] = {
+        "component_type": "Flow",
+        "name": "flow",
+        "nodes": [{"$component_ref": "n"}],
+    }
+    inside["start_node"] = {"$component_ref": "n"}
+    data["$referenced_components"]["f"] = inside
+    keys = {each.key for each in read_manifest(data, name="parts").contexts}
+    assert keys == {"graph:flow:metadata", "node:flow:ask:prompt"}
+
+
 _TEXTS = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=40).filter(str.strip)
 _WORDS = st.text("abcxyz_", min_size=1, max_size=8)
 

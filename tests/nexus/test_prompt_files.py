@@ -81,6 +81,7 @@ def test_a_prompty_without_roles_is_a_system_prompt() -> None:
     [
         "system:\nOne.\nuser:\nAsk.\nsystem:\nTwo.",
         "{% if a %}\nsystem:\nOne.\n{% endif %}\nuser:\nAsk.",
+        "user:\nAsk.{% if a %}\nsystem:\nOne.\n{% endif %}",
         "user:\nAsk.",
         "system:\n \nuser:\nAsk.",
     ],
