@@ -225,6 +225,12 @@ def test_a_file_that_is_not_there_is_a_manifest_error(tmp_path: Path) -> None:
         Source.of_file(tmp_path / "none.yaml")
 
 
+def test_plain_data_keeps_what_is_nothing() -> None:
+    root = read("schema: {default: ~, properties: {a: ~}}\n")
+    assert root.mapping("schema") == {"default": None, "properties": {"a": None}}
+    assert root.mapping("other") == {}
+
+
 def test_what_is_asked_for_and_not_there_is_told_with_its_place() -> None:
     root = read("a:\n  b: [1]\n  e: ''\n")
     inner = root.need("a")

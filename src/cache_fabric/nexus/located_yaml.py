@@ -123,7 +123,11 @@ class Value:
     def mapping(self, key: str) -> dict[str, Any]:
         """Return what is said of a key as plain data, an empty mapping for nothing."""
         found = self.find(key)
-        return {} if found is None else {name: each.plain() for name, each in found.items()}
+        if found is None:
+            return {}
+        if not found.is_mapping:
+            raise found.error(f"expected a mapping, got {found._kind()}")
+        return dict(found.plain())
 
     def _entries(self) -> dict[str, Item]:
         if not isinstance(self._item.data, dict):
