@@ -196,7 +196,7 @@ class Label:
         if head is None or not 1 <= self.version <= head.body.version:
             raise NotFound(f"{self.key}: no version {self.version} to label")
         before = head.labels.get(self.label)
-        if self.if_version is not None and before != self.if_version:
+        if self.if_version is not None and (before or 0) != self.if_version:
             raise VersionConflict(f"{self.key}@{self.label}", before or 0, self.if_version)
         guarded = self.label == PROTECTED_LABEL and before not in (None, self.version)
         if guarded and self.if_version is None and not self.force:

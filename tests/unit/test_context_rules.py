@@ -95,6 +95,13 @@ def test_a_label_moves_freely_but_production_only_with_care() -> None:
         label(head, "production", 2, if_version=2)
 
 
+def test_a_new_label_is_one_that_points_at_version_0() -> None:
+    head = written(None, "a")
+    assert label(head, "staging", 1, if_version=0).labels == {"staging": 1}
+    with pytest.raises(VersionConflict, match="current is 1"):
+        label(label(head, "staging", 1), "staging", 1, if_version=0)
+
+
 @pytest.mark.parametrize("version", [0, 3])
 def test_a_label_needs_a_version_that_exists(version: int) -> None:
     with pytest.raises(NotFound):
