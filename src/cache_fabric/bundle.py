@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cache_fabric.context_rules import Change, Delete, Label, SetValue
+from cache_fabric.context_rules import Change, Delete, Expect, Label, SetValue
 from cache_fabric.contexts import Operation
 from cache_fabric.errors import ValidationError
 from cache_fabric.records import ContextEntry
@@ -59,14 +59,14 @@ class Bundle:
         self,
         key: str,
         label: str,
-        version: int,
+        version: int | None = None,
         *,
         if_version: int | None = None,
         force: bool = False,
         scope: ContextScope = ContextScope.GLOBAL,
         tenant: str | None = None,
     ) -> None:
-        """Plan to move a label; it may point at a version that this bundle makes."""
+        """Plan to move a label; without a version to the one that the bundle makes or finds."""
         owner = Owner(tenant)
         planned = labelling(key, label, version, scope, owner, if_version, force, self._about)
         self.planned.append(planned)
@@ -81,6 +81,21 @@ class Bundle:
     ) -> None:
         """Plan a tombstone."""
         self.planned.append(deletion(key, scope, Owner(tenant), if_version))
+
+    def expect_context(
+        self,
+        key: str,
+        version: int,
+        *,
+        scope: ContextScope = ContextScope.GLOBAL,
+        tenant: str | None = None,
+    ) -> None:
+        """Let the bundle fail with `VersionConflict` unless this version is current.
+
+        For what the bundle leaves as it is and yet was made for.
+        """
+        expected = Expect(key=check_key(key), version=_whole(version))
+        self.planned.append((Owner(tenant).path(check_scope(scope), key), expected))
 
 
 def setting(
@@ -115,7 +130,7 @@ def setting(
 def labelling(
     key: str,
     label: str,
-    version: Any,
+    version: int | None,
     scope: Any,
     owner: Owner,
     if_version: int | None,
@@ -123,12 +138,10 @@ def labelling(
     about: tuple[str | None, str | None] = (None, None),
 ) -> Planned:
     """Check the arguments of a label and return it; raises `ValidationError`."""
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise ValidationError("version", f"expected a whole number from 1, got {version!r}")
     operation = Label(
         key=check_key(key),
         label=check_label(label),
-        version=version,
+        version=None if version is None else _whole(version),
         if_version=if_version,
         force=force,
         author=about[0],
@@ -141,3 +154,9 @@ def deletion(key: str, scope: Any, owner: Owner, if_version: int | None) -> Plan
     """Check the arguments of a delete and return it; raises `ValidationError`."""
     path = owner.path(check_scope(scope), key)
     return path, Delete(key=key, if_version=if_version)
+
+
+def _whole(version: Any) -> int:
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ValidationError("version", f"expected a whole number from 1, got {version!r}")
+    return version

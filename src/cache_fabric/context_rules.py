@@ -19,6 +19,7 @@ __all__ = [
     "Body",
     "Change",
     "Delete",
+    "Expect",
     "Head",
     "Label",
     "Rollback",
@@ -180,11 +181,15 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """Point a label at a version; moving ``production`` needs ``if_version`` or ``force``."""
+    """Point a label at a version; moving ``production`` needs ``if_version`` or ``force``.
+
+    Without a version it is the one that is current when the step is applied: of a bundle that
+    writes the context, the one that the bundle makes.
+    """
 
     key: str
     label: str
-    version: int
+    version: int | None
     if_version: int | None = None
     force: bool = False
     author: str | None = None
@@ -193,17 +198,19 @@ class Label:
 
     def apply(self, head: Head | None, now: float) -> Step:
         """Return the step; raises `NotFound`, `VersionConflict` or `ValidationError`."""
-        if head is None or not 1 <= self.version <= head.body.version:
-            raise NotFound(f"{self.key}: no version {self.version} to label")
+        current = 0 if _gone(head) else _version(head)
+        version = current if self.version is None else self.version
+        if head is None or not 1 <= version <= head.body.version:
+            raise NotFound(f"{self.key}: no version {version} to label")
         before = head.labels.get(self.label)
         if self.if_version is not None and (before or 0) != self.if_version:
             raise VersionConflict(f"{self.key}@{self.label}", before or 0, self.if_version)
-        guarded = self.label == PROTECTED_LABEL and before not in (None, self.version)
+        guarded = self.label == PROTECTED_LABEL and before not in (None, version)
         if guarded and self.if_version is None and not self.force:
             raise ValidationError(
                 "label", f"{self.label!r} is protected: pass if_version={before} or force=True"
             )
-        labels = {**head.labels, self.label: self.version}
+        labels = {**head.labels, self.label: version}
         return Step(
             op="label",
             head=replace(head, labels=labels),
@@ -212,6 +219,20 @@ class Label:
             author=self.author,
             message=self.message,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """Change nothing, but let a bundle fail that was made for another version of a context."""
+
+    key: str
+    version: int
+
+    def apply(self, head: Head | None, now: float) -> None:
+        """Raise `VersionConflict` unless the version is current."""
+        current = _version(head)
+        if _gone(head) or current != self.version:
+            raise VersionConflict(self.key, current, self.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,8 +42,8 @@ _VERSIONS = 64  # of at most 1 MiB
 class Operation(Written, Protocol):
     """A pure step of `context_rules`."""
 
-    def apply(self, head: Head | None, now: float) -> Step:
-        """Return what becomes of the head."""
+    def apply(self, head: Head | None, now: float) -> Step | None:
+        """Return what becomes of the head, ``None`` where it stays as it is."""
 
 
 class Contexts:
@@ -220,12 +220,15 @@ class Contexts:
         bodies: list[Write] = []
         for path, operation in operations:
             step = operation.apply(heads[path], time.time())
+            if step is None:
+                continue
             heads[path] = step.head
             steps.append((path, step))
             if step.body is not None:
                 key = version_key(path, step.body.version)
                 bodies.append(Write(key, self._packed(step.body)))
-        writes = [Write(HEADS + p, self._packed(heads[p])) for p in paths]
+        written = dict.fromkeys(path for path, _ in steps)
+        writes = [Write(HEADS + p, self._packed(heads[p])) for p in written]
         return steps, [*bodies, *writes], expect
 
     async def _version(self, path: str, key: str, version: int, head: Head | None) -> ContextEntry:

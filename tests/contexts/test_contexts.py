@@ -78,6 +78,24 @@ async def test_a_bundle_is_visible_at_one_revision_or_not_at_all(make: Make) -> 
     assert (await fabric.get_context("a")).value == 2
 
 
+async def test_a_bundle_fails_whole_where_what_it_leaves_has_changed(make: Make) -> None:
+    fabric, other = await make(), await make()
+    left = await fabric.set_context("left", 1)
+    async with fabric.publish() as bundle:
+        bundle.expect_context("left", left.version)
+        bundle.set_context("b", 1)
+        bundle.label_context("b", "production")
+    assert [entry.key for entry in bundle.entries] == ["b", "b"]
+    assert (await fabric.get_context("left")).revision == left.revision
+    assert [entry.version for entry in await fabric.context_history("left")] == [1]
+    await other.set_context("left", 2)
+    with pytest.raises(VersionConflict, match="left"):
+        async with fabric.publish() as bundle:
+            bundle.expect_context("left", left.version)
+            bundle.set_context("b", 2)
+    assert (await fabric.get_context("b", label="production")).value == 1
+
+
 async def test_a_bundle_may_write_one_key_twice(make: Make) -> None:
     fabric = await make()
     async with fabric.publish() as bundle:

@@ -8,6 +8,7 @@ import pytest
 
 from cache_fabric.context_rules import (
     Delete,
+    Expect,
     Head,
     Label,
     Rollback,
@@ -79,7 +80,7 @@ def test_update_merges_mappings_only_and_needs_the_key() -> None:
         Update(key="k", value=1, merge=False).apply(None, now=2.0)
 
 
-def label(head: Head, name: str, version: int, **options: Any) -> Head:
+def label(head: Head, name: str, version: int | None, **options: Any) -> Head:
     return Label(key="k", label=name, version=version, **options).apply(head, now=1.0).head
 
 
@@ -102,6 +103,22 @@ def test_a_new_label_is_one_that_points_at_version_0() -> None:
         label(label(head, "staging", 1), "staging", 1, if_version=0)
 
 
+def test_a_label_without_a_version_points_at_the_current_one() -> None:
+    head = written(written(None, "a"), "b")
+    assert label(head, "staging", None).labels == {"staging": 2}
+    with pytest.raises(NotFound):
+        label(Delete(key="k").apply(head, now=1.0).head, "staging", None)
+
+
+def test_an_expectation_changes_nothing_and_fails_for_another_version() -> None:
+    head = written(written(None, "a"), "b")
+    Expect(key="k", version=2).apply(head, now=1.0)
+    gone = Delete(key="k").apply(head, now=1.0).head
+    for other, version in ((head, 1), (None, 1), (gone, 2), (gone, 3)):
+        with pytest.raises(VersionConflict):
+            Expect(key="k", version=version).apply(other, now=1.0)
+
+
 @pytest.mark.parametrize("version", [0, 3])
 def test_a_label_needs_a_version_that_exists(version: int) -> None:
     with pytest.raises(NotFound):
@@ -119,6 +136,7 @@ def test_a_reader_that_applies_the_log_gets_the_writers_heads() -> None:
     ]
     for operation in operations:
         step = operation.apply(head, now=1.0)
+        assert step is not None
         version = step.head.labels[step.label] if step.label else step.head.body.version
         item = {"op": step.op, "label": step.label, "version": version}
         mirror = advance(mirror, item, step.body)
