@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 from cache_fabric.config import FabricConfig
+from cache_fabric.context_answers import ContextAnswers, count_answers
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
 from cache_fabric.life import Life
 from cache_fabric.line_files import Place, Progress
+from cache_fabric.scopes import Owner
 from cache_fabric.selector import Selector
 from cache_fabric.taken_back import Invalidation
 from cache_fabric.types import CacheEntry, CacheRequest, Hit, LookupResult, Miss, Ticket
@@ -117,6 +119,32 @@ class AnswerMethods:
         """
         selector = Selector(context=context, tenant=tenant, user=user, tag=tag, model=model)
         return await self._run(lambda life: life.invalidations.find(selector, state, limit))
+
+    async def count_answers(
+        self,
+        contexts: Collection[str],
+        *,
+        tenant: str | None = None,
+        progress: Progress | None = None,
+    ) -> ContextAnswers:
+        """Count the answers that stand on contexts as they are now, and what they cost.
+
+        They are no longer found once another behaviour of the context is published. Pinned answers
+        are not counted. Reads every kept answer once.
+
+        Args:
+            contexts: Keys; one that is not there has no answers.
+            tenant: Whose contexts these are.
+            progress: Called on the home loop with how many are read, of at most how many.
+
+        Raises `BackendError` where the store failed.
+        """
+        owner = Owner(tenant)
+        return await self._run(
+            lambda life: count_answers(
+                life.engine, life.invalidations, life.contexts.live, contexts, owner, progress
+            )
+        )
 
     async def invalidate(
         self,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self
 
+from cache_fabric.context_answers import ContextAnswers
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
 from cache_fabric.instrumentation.measured import FabricMetrics
 from cache_fabric.instrumentation.standing import Standing
@@ -170,6 +171,17 @@ class SyncCacheFabric(
                 state=state,
                 limit=limit,
             )
+        )
+
+    def count_answers(
+        self,
+        contexts: Collection[str],
+        *,
+        tenant: str | None = None,
+        progress: LineProgress | None = None,
+    ) -> ContextAnswers:
+        return self._call(
+            lambda: self._fabric.count_answers(contexts, tenant=tenant, progress=progress)
         )
 
     def invalidate(

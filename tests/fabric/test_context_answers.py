@@ -1,0 +1,75 @@
+"""How many answers stand on contexts, and what they cost."""
+
+from __future__ import annotations
+
+from cache_fabric import CacheFabric, CacheRequest, Usage
+from cache_fabric.context_answers import AnswerSum
+
+ROUTER, NODE = "router:triage:system_prompt", "node:main:reply:prompt"
+USAGE = Usage(input_tokens=1_000, output_tokens=1_000)
+
+
+async def kept(
+    fabric: CacheFabric, question: str, *systems: str, model: str = "gpt-4o-mini"
+) -> str:
+    system = [{"role": "system", "content": text} for text in systems]
+    request = CacheRequest(model=model, messages=[*system, {"role": "user", "content": question}])
+    entry_id = await fabric.store(request, f"the answer to {question}", usage=USAGE)
+    assert entry_id is not None
+    await fabric.flush()
+    return entry_id
+
+
+async def test_an_answer_on_two_contexts_is_counted_once_in_the_total(
+    any_fabric: CacheFabric,
+) -> None:
+    await any_fabric.set_context(ROUTER, "Route it.")
+    await any_fabric.set_context(NODE, "Answer it.")
+    await kept(any_fabric, "one?", "Route it.")
+    both = await any_fabric.get_entry(await kept(any_fabric, "two?", "Route it.", "Answer it."))
+    await kept(any_fabric, "three?", "Something else.")
+    assert both is not None
+    assert both.cost_micros
+    found = await any_fabric.count_answers([ROUTER, NODE, "unknown"])
+    assert {key: each.count for key, each in found.by_key.items()} == {
+        ROUTER: 2,
+        NODE: 1,
+        "unknown": 0,
+    }
+    assert found.total == AnswerSum(count=2, micros=2 * both.cost_micros)
+    assert any_fabric.sync.count_answers([NODE]).total.cost == both.cost_micros / 1e6
+
+
+async def test_answers_of_another_behaviour_or_that_are_bad_do_not_count(
+    any_fabric: CacheFabric,
+) -> None:
+    await any_fabric.set_context(ROUTER, "Route it.")
+    await kept(any_fabric, "one?", "Route it.")
+    await any_fabric.set_context(ROUTER, "Route it  .", change="cosmetic")
+    await kept(any_fabric, "two?", "Route it  .")
+    bad = await kept(any_fabric, "three?", "Route it  .")
+    assert (await any_fabric.count_answers([ROUTER])).total.count == 3
+    await any_fabric.retire_answer(bad)
+    assert (await any_fabric.count_answers([ROUTER])).total.count == 2
+    await any_fabric.set_context(ROUTER, "Route it well.")
+    assert (await any_fabric.count_answers([ROUTER])).total.count == 0
+
+
+async def test_a_cost_that_nobody_knows_is_no_cost_of_nothing(any_fabric: CacheFabric) -> None:
+    await any_fabric.set_context(ROUTER, "Route it.")
+    await kept(any_fabric, "one?", "Route it.", model="nobody-prices-this")
+    unknown = (await any_fabric.count_answers([ROUTER])).total
+    assert (unknown.count, unknown.unpriced, unknown.cost) == (1, 1, None)
+    await kept(any_fabric, "two?", "Route it.")
+    partly = (await any_fabric.count_answers([ROUTER])).total
+    assert (partly.count, partly.unpriced) == (2, 1)
+    assert partly.cost is not None
+    assert partly.cost > 0
+
+
+async def test_the_count_tells_how_far_it_is(any_fabric: CacheFabric) -> None:
+    await any_fabric.set_context(ROUTER, "Route it.")
+    await kept(any_fabric, "one?", "Route it.")
+    told: list[tuple[int, int]] = []
+    await any_fabric.count_answers([ROUTER], progress=lambda *far: told.append(far))
+    assert told == [(1, 1)]
