@@ -104,9 +104,9 @@ class SetValue:
     def apply(self, head: Head | None, now: float) -> Step:
         """Return the step; raises `VersionConflict` when ``if_version`` is not current."""
         current = _version(head)
-        _expect(self.key, self.if_version, 0 if _gone(head) else current, current)
+        _expect(self.key, self.if_version, 0 if _gone(head, now) else current, current)
         top = 0 if head is None else head.top_behaviour
-        keeps = self.change == "cosmetic" and head is not None and not _gone(head)
+        keeps = self.change == "cosmetic" and head is not None and not _gone(head, now)
         behaviour = head.body.behaviour if keeps and head is not None else top + 1
         body = Body(
             key=self.key,
@@ -136,7 +136,7 @@ class Update:
 
     def apply(self, head: Head | None, now: float) -> Step:
         """Return the step; raises `NotFound`, `VersionConflict` or `ValidationError`."""
-        if head is None or _gone(head):
+        if head is None or _gone(head, now):
             raise NotFound(f"no context {self.key!r} to update: set_context makes it")
         old, value = head.body.value, self.value
         if self.merge:
@@ -198,7 +198,7 @@ class Label:
 
     def apply(self, head: Head | None, now: float) -> Step:
         """Return the step; raises `NotFound`, `VersionConflict` or `ValidationError`."""
-        current = 0 if _gone(head) else _version(head)
+        current = 0 if _gone(head, now) else _version(head)
         version = current if self.version is None else self.version
         if head is None or not 1 <= version <= head.body.version:
             raise NotFound(f"{self.key}: no version {version} to label")
@@ -231,7 +231,7 @@ class Expect:
     def apply(self, head: Head | None, now: float) -> None:
         """Raise `VersionConflict` unless the version is current."""
         current = _version(head)
-        if _gone(head) or current != self.version:
+        if _gone(head, now) or current != self.version:
             raise VersionConflict(self.key, current, self.version)
 
 
@@ -245,7 +245,7 @@ class Delete:
 
     def apply(self, head: Head | None, now: float) -> Step:
         """Return the step; raises `NotFound` or `VersionConflict`."""
-        if head is None or _gone(head):
+        if head is None or _gone(head, now):
             raise NotFound(f"no context {self.key!r} to delete")
         _expect(self.key, self.if_version, head.body.version, head.body.version)
         body = replace(
@@ -291,8 +291,10 @@ def _version(head: Head | None) -> int:
     return 0 if head is None else head.body.version
 
 
-def _gone(head: Head | None) -> bool:
-    return head is None or head.body.deleted
+def _gone(head: Head | None, now: float) -> bool:
+    if head is None or head.body.deleted:
+        return True
+    return head.body.expires is not None and head.body.expires <= now
 
 
 def _expect(key: str, wanted: int | None, current: int, shown: int) -> None:

@@ -70,6 +70,16 @@ def test_a_deleted_key_is_new_again_and_its_numbers_go_on() -> None:
         Delete(key="k").apply(gone, now=3.0)
 
 
+def test_an_expired_key_is_new_again_as_its_readers_see_it() -> None:
+    head = SetValue(key="k", scope="global", value="a", ttl=5.0).apply(None, now=1.0).head
+    with pytest.raises(VersionConflict):
+        SetValue(key="k", scope="global", value="b", if_version=0).apply(head, now=5.9)
+    again = SetValue(key="k", scope="global", value="b", if_version=0).apply(head, now=6.0)
+    assert again.head.body.version == 2
+    with pytest.raises(NotFound):
+        Update(key="k", value="b", merge=False).apply(head, now=6.0)
+
+
 def test_update_merges_mappings_only_and_needs_the_key() -> None:
     head = written(None, {"a": 1, "b": 1})
     merged = Update(key="k", value={"b": 2}, merge=True).apply(head, now=2.0).head
