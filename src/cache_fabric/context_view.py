@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,6 +23,7 @@ from cache_fabric.types import ContextScope
 __all__ = [
     "View",
     "changes_of",
+    "diff_of",
     "entry_of",
     "erased_of",
     "is_there",
@@ -135,6 +137,19 @@ def changes_of(
         )
         for item in items
     ]
+
+
+def diff_of(one: Any, two: Any, one_name: str, two_name: str) -> str:
+    """Return the unified diff of two values, of data as indented JSON; empty for the same lines."""
+    lines = difflib.unified_diff(_lines(one), _lines(two), one_name, two_name, lineterm="")
+    return "\n".join(lines)
+
+
+def _lines(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.splitlines()
+    text = msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2)
+    return text.decode().splitlines()
 
 
 _SHOWN = ("op", "key", "version", "behaviour", "before", "label", "author", "message")

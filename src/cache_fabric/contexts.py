@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import difflib
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-import msgspec
-
 from cache_fabric import codec
 from cache_fabric.context_rules import Body, Head, Rollback, Step
-from cache_fabric.context_view import View, changes_of, entry_of, is_there, was_missed
+from cache_fabric.context_view import View, changes_of, diff_of, entry_of, is_there, was_missed
 from cache_fabric.errors import BackendUnavailable, CacheFabricError, NotFound, ValidationError
 from cache_fabric.instrumentation.events import Event
 from cache_fabric.instrumentation.publish_event import Written, event_of_write
@@ -150,10 +147,7 @@ class Contexts:
     async def diff(self, path: str, key: str, a: int, b: int) -> str:
         """Return a unified diff of two versions' values; empty when they are the same."""
         one, two = [await self._version(path, key, number, None) for number in (a, b)]
-        lines = difflib.unified_diff(
-            _lines(one.value), _lines(two.value), f"{key}@{a}", f"{key}@{b}", lineterm=""
-        )
-        return "\n".join(lines)
+        return diff_of(one.value, two.value, f"{key}@{a}", f"{key}@{b}")
 
     async def rollback(
         self, path: str, key: str, version: int, author: str | None, message: str | None
@@ -292,10 +286,3 @@ def _wanted(head: Head, key: str, version: int | None, label: str | None) -> int
             raise NotFound(f"{key}: no label {label!r}, known: {known}")
         return head.labels[label]
     return head.body.version if version is None else version
-
-
-def _lines(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return value.splitlines()
-    text = msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2)
-    return text.decode().splitlines()
