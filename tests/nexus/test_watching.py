@@ -1,0 +1,154 @@
+"""A manifest is compiled again whenever its file changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cache_fabric import CacheFabric
+from cache_fabric.errors import BackendUnavailable, CacheFabricError, ManifestError
+from cache_fabric.nexus import compile as compiling
+from cache_fabric.nexus.compile import Compilation
+from cache_fabric.nexus.manifest import Manifest
+from cache_fabric.nexus.watching import _is_hidden, watch_manifest
+from nexus.manifests import ROUTER, manifest_of
+
+Watch = Callable[..., AsyncGenerator[Compilation | CacheFabricError]]
+
+
+def read_json(source: Any, asked: str | None) -> Manifest:
+    """Read a file of values by key: which formats there are is not what these tests are about."""
+    place = Path(source)
+    file = next(place.glob("*.json")) if place.is_dir() else place
+    try:
+        return manifest_of(json.loads(file.read_text()))
+    except ValueError as error:
+        raise ManifestError("expected JSON", file=str(file)) from error
+
+
+@pytest.fixture
+async def watch(fabric: CacheFabric, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watch]:
+    monkeypatch.setattr(compiling, "_read", read_json)
+    begun: list[AsyncGenerator[Any]] = []
+
+    def start(path: Path, **options: Any) -> AsyncGenerator[Any]:
+        begun.append(watch_manifest(path, fabric, **options))
+        return begun[-1]
+
+    yield start
+    for each in begun:
+        await each.aclose()
+
+
+async def following(outcomes: AsyncGenerator[Any]) -> Any:
+    return await asyncio.wait_for(anext(outcomes), 30)
+
+
+def write(file: Path, text: str) -> None:
+    """Replace a file as editors do."""
+    other = file.with_name(f"{file.name}.new")
+    other.write_text(json.dumps({ROUTER: text}))
+    other.replace(file)
+
+
+async def test_each_change_of_the_file_is_published(
+    watch: Watch, fabric: CacheFabric, tmp_path: Path
+) -> None:
+    file = tmp_path / "manifest.json"
+    write(file, "Route it.")
+    outcomes = watch(file, label="production")
+    assert (await following(outcomes)).revision == 1
+    for number in range(2, 4):
+        write(file, f"Route it {number}.")
+        assert (await following(outcomes)).versions == {ROUTER: number}
+    found = await fabric.get_context(ROUTER, label="production")
+    assert found.value == "Route it 3."
+
+
+async def test_a_change_made_while_it_is_compiled_is_not_missed(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "manifest.json"
+    write(file, "Route it.")
+    todo = ["Route it well."]
+
+    def read_then_change(source: Any, asked: str | None) -> Manifest:
+        manifest = read_json(source, asked)
+        if todo:
+            write(file, todo.pop())
+        return manifest
+
+    monkeypatch.setattr(compiling, "_read", read_then_change)
+    outcomes = watch(file)
+    assert (await following(outcomes)).versions == {ROUTER: 1}
+    assert (await following(outcomes)).versions == {ROUTER: 2}
+
+
+async def test_a_broken_file_is_told_publishes_nothing_and_ends_nothing(
+    watch: Watch, fabric: CacheFabric, tmp_path: Path
+) -> None:
+    file = tmp_path / "manifest.json"
+    write(file, "Route it.")
+    outcomes = watch(file)
+    await following(outcomes)
+    file.write_text("{")
+    assert isinstance(await following(outcomes), ManifestError)
+    assert (await fabric.get_context(ROUTER)).value == "Route it."
+    write(file, "Route it well.")
+    while isinstance(outcome := await following(outcomes), ManifestError):
+        pass  # a file that is written in place is seen empty, then whole
+    assert outcome.versions == {ROUTER: 2}
+
+
+async def test_a_store_that_fails_is_tried_again_without_a_change(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "manifest.json"
+    write(file, "Route it.")
+    live = compiling._live_contexts
+    failures = [BackendUnavailable("store", "read", "away")]
+
+    def fail_first(fabric: CacheFabric) -> Any:
+        if failures:
+            raise failures.pop()
+        return live(fabric)
+
+    monkeypatch.setattr(compiling, "_live_contexts", fail_first)
+    outcomes = watch(file)
+    assert isinstance(await following(outcomes), BackendUnavailable)
+    assert (await following(outcomes)).versions == {ROUTER: 1}
+
+
+async def test_a_folder_is_watched_with_all_below_it(watch: Watch, tmp_path: Path) -> None:
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    write(folder / "manifest.json", "Route it.")
+    outcomes = watch(folder)
+    await following(outcomes)
+    write(folder / "manifest.json", "Route it well.")
+    while (outcome := await following(outcomes)).versions != {ROUTER: 2}:
+        assert outcome.plan.is_empty
+
+
+@pytest.mark.parametrize(
+    ("place", "hidden"),
+    [
+        ("a.md", False),
+        ("sub/a.md", False),
+        (".cache_fabric/fabric.db", True),
+        ("a/.b.md.swp", True),
+    ],
+)
+def test_hidden_files_are_none_of_a_folder(tmp_path: Path, place: str, hidden: bool) -> None:
+    below = tmp_path / ".hidden-above"
+    assert _is_hidden(below / place, below) is hidden
+
+
+async def test_a_place_that_is_not_there_is_an_error(watch: Watch, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no such file"):
+        await following(watch(tmp_path / "missing.yaml"))
