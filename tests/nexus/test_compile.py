@@ -78,10 +78,21 @@ async def test_it_is_awaited_on_a_loop_that_the_fabric_has_adopted() -> None:
         assert (await fabric.get_context(ROUTER)).value == "Route it."
 
 
-def test_a_value_that_no_context_can_have_publishes_nothing(fabric: CacheFabric) -> None:
-    broken = manifest_of({ROUTER: "Route it.", TOOL: {"limit": float("inf")}})
-    with pytest.raises(ManifestError, match=r"manifest\.yaml:2: contexts"):
-        compile_manifest_sync(broken, fabric)
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        (manifest_of({ROUTER: "Route it.", TOOL: {"limit": float("inf")}}), "finite number"),
+        (manifest_of({ROUTER: "Route it.", "k" * 513: "text"}), "at most 512 bytes"),
+        (manifest_of({ROUTER: "Route it.", NODE: "x" * 1024 * 1024}), "at most 1048576 bytes"),
+        (manifest_of({}), "expected at least one"),
+    ],
+)
+def test_a_broken_manifest_publishes_nothing(
+    fabric: CacheFabric, broken: Manifest, expected: str
+) -> None:
+    with pytest.raises(ManifestError, match=expected) as told:
+        compile_manifest_sync(broken, fabric, prune=True)
+    assert told.value.line == (2 if broken.contexts else None)
     assert values(fabric) == {}
 
 

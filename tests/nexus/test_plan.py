@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_fabric import ContextScope
-from cache_fabric.errors import ManifestError
 from cache_fabric.nexus.manifest import Manifest
 from cache_fabric.nexus.plan import make_plan
 from cache_fabric.nexus.published import content_hash, metadata_of, published_value
@@ -105,33 +103,6 @@ def test_a_live_text_that_no_compiler_described_is_looked_at_as_the_new_one_is()
     for text, change in (("Judge {post} well.", "cosmetic"), ("Judge well.", "breaking")):
         entry = ContextEntry(**bare, **at, value=text)  # type: ignore[arg-type]
         assert make_plan(manifest, [entry]).changes[0].change == change
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "expected"),
-    [
-        ("k" * 513, "text", "at most 512 bytes"),
-        ("k\n", "text", "no control characters"),
-        ("key", {"a": float("nan")}, "value.a of 'key'"),
-        ("key", "x" * 1024 * 1024, "at most 1048576 bytes"),
-    ],
-)
-def test_what_no_context_can_be_is_told_with_its_place(key: str, value: Any, expected: str) -> None:
-    manifest = manifest_of({"first": "Text.", key: value})
-    with pytest.raises(ManifestError, match=expected) as told:
-        make_plan(manifest, [])
-    assert (told.value.file, told.value.line, told.value.field) == (
-        "manifest.yaml",
-        2,
-        "contexts[2]",
-    )
-
-
-def test_one_key_twice_is_an_error() -> None:
-    once = manifest_of({ROUTER: "Text."})
-    twice = Manifest(format="by-hand", name="m", contexts=once.contexts * 2)
-    with pytest.raises(ManifestError, match="one context for the key"):
-        make_plan(twice, [])
 
 
 def test_the_metadata_says_where_a_context_comes_from() -> None:

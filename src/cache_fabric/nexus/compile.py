@@ -21,6 +21,7 @@ from cache_fabric.bundle import Bundle
 from cache_fabric.errors import NotFound, ValidationError, VersionConflict
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.line_files import Progress
+from cache_fabric.nexus._checks import checked
 from cache_fabric.nexus.lock_file import drift_of, lock_of, read_lock, write_lock
 from cache_fabric.nexus.manifest import Manifest
 from cache_fabric.nexus.plan import LabelMove, Plan, PlannedChange, make_plan
@@ -68,7 +69,8 @@ async def compile_manifest(
     """Publish what a manifest says, all at one revision; nothing where nothing has changed.
 
     Args:
-        source: A path, a mapping, a ``ManifestIR`` of `universal_agent_nexus`, or a `Manifest`.
+        source: A `Manifest`, or whatever `read_manifest` reads: a path, a mapping, a
+            ``ManifestIR`` of `universal_agent_nexus`.
         fabric: Whose contexts are compared and written.
         plan: Only tell what would change, and how many answers would no longer be found.
         label: Points at the versions of this manifest afterwards.
@@ -149,7 +151,7 @@ def _read(source: Any, asked: str | None) -> Manifest:
         return read_manifest(source, format=asked)
     if asked not in (None, source.format):
         raise ValidationError("format", f"this manifest was read as {source.format}")
-    return source
+    return checked(source)
 
 
 def _message(manifest: Manifest) -> str:

@@ -15,7 +15,6 @@ from typing import Any, Literal
 from cache_fabric.context_answers import AnswerSum
 from cache_fabric.context_rules import Change
 from cache_fabric.context_view import diff_of
-from cache_fabric.errors import ManifestError
 from cache_fabric.nexus.change_class import change_class
 from cache_fabric.nexus.manifest import Manifest, ManifestContext
 from cache_fabric.nexus.published import published_value
@@ -143,14 +142,11 @@ def make_plan(manifest: Manifest, live: Iterable[ContextEntry], *, prune: bool =
         manifest: To be published.
         live: All current contexts of the global scope.
         prune: Whether contexts that it no longer has are deleted.
-
-    Raises:
-        ManifestError: A key or a value cannot be published; nothing is, then.
     """
     there = {entry.key: entry for entry in live}
     changes: list[PlannedChange] = []
     unchanged: list[ContextEntry] = []
-    for context in _each_once(manifest):
+    for context in manifest.contexts:
         value, entry = published_value(context), there.get(context.key)
         if entry is None:
             added = PlannedChange(key=context.key, action="add", value=value, context=context)
@@ -173,21 +169,6 @@ def make_plan(manifest: Manifest, live: Iterable[ContextEntry], *, prune: bool =
     gone = sorted(key for key in there.keys() - kept if _is_of(there[key], manifest))
     changes += [PlannedChange(key=key, action="remove", live=there[key]) for key in gone]
     return Plan(manifest=manifest, changes=tuple(changes), unchanged=tuple(unchanged), prune=prune)
-
-
-def _each_once(manifest: Manifest) -> Iterable[ManifestContext]:
-    seen: set[str] = set()
-    for context in manifest.contexts:
-        if context.key in seen:
-            place = context.place
-            raise ManifestError(
-                f"expected one context for the key {context.key!r:.80}",
-                file=place.file,
-                line=place.line,
-                field=place.field,
-            )
-        seen.add(context.key)
-        yield context
 
 
 def _class_of(context: ManifestContext, value: Any, entry: ContextEntry) -> Change | None:

@@ -7,31 +7,15 @@ from typing import Any
 
 import msgspec
 
-from cache_fabric.errors import ManifestError, ValidationError
 from cache_fabric.nexus.manifest import Manifest, ManifestContext
-from cache_fabric.validation import check_json, check_key
 
 __all__ = ["content_hash", "metadata_of", "published_value"]
 
 
 def published_value(context: ManifestContext) -> Any:
-    """Return the value as the store will give it back.
-
-    Raises:
-        ManifestError: The key or the value is none that a context can have; it names the place.
-    """
-    try:
-        check_key(context.key)
-        value = check_json(context.value)
-    except ValidationError as error:
-        place = context.place
-        raise ManifestError(
-            f"{error.expected} ({error.field} of {context.key!r:.80})",
-            file=place.file,
-            line=place.line,
-            field=place.field,
-        ) from error
+    """Return the value as the store will give it back."""
     # A tuple comes back as a list, and would differ from it at every compile.
+    value = context.value
     return value if isinstance(value, str) else msgspec.json.decode(msgspec.json.encode(value))
 
 
