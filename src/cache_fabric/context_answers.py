@@ -93,6 +93,6 @@ async def count_answers(
         total = total.plus(entry)
         for key in touched:
             sums[key] = sums[key].plus(entry)
-    if progress is not None:
+    if progress is not None and read:
         progress(read, read)
     return ContextAnswers(by_key=sums, total=total)

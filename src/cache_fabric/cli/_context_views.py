@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,9 @@ from cache_fabric.records import ContextChange, ContextEntry, Resync
 __all__ = [
     "add_row",
     "as_text",
+    "diff_lines",
     "first_line",
+    "harmless",
     "moment",
     "new_table",
     "plain",
@@ -58,7 +60,7 @@ def show_value(value: Any) -> None:
     """Write a value: byte for byte into a file or pipe, made harmless on a terminal."""
     text = as_text(value)
     if sys.stdout.isatty():
-        typer.echo(_harmless(text, _UNSEEN_IN_LINES), nl=not text.endswith("\n"))
+        typer.echo(harmless(text, _UNSEEN_IN_LINES), nl=not text.endswith("\n"))
         return
     out = typer.get_binary_stream("stdout")
     out.write(text.encode())
@@ -105,15 +107,20 @@ def show_diff(diff: str) -> None:
     if not console.is_terminal:
         show_value(f"{diff}\n")
         return
+    for line in diff_lines(diff):
+        console.print(line, soft_wrap=True)
+
+
+def diff_lines(diff: str) -> Iterator[Text]:
+    """Yield the lines of a diff, coloured and harmless."""
     for line in diff.split("\n"):
-        style = _DIFF_STYLES.get(line[:1], "")
-        console.print(Text(_harmless(line, _UNSEEN_IN_LINES), style), soft_wrap=True)
+        yield Text(harmless(line, _UNSEEN_IN_LINES), _DIFF_STYLES.get(line[:1], ""))
 
 
 def written_line(entry: ContextEntry) -> str:
     """Return what a write did, in one line."""
     numbers = f"version {entry.version} behaviour {entry.behaviour} revision {entry.revision}"
-    return f"{_harmless(entry.key)} {numbers}"
+    return f"{harmless(entry.key)} {numbers}"
 
 
 def _change_line(change: ContextChange | Resync) -> str:
@@ -127,7 +134,7 @@ def _change_line(change: ContextChange | Resync) -> str:
         f"behaviour {change.behaviour}",
         *(part for part in (change.author, change.message) if part),
     ]
-    return _harmless("  ".join(parts))
+    return harmless("  ".join(parts))
 
 
 async def print_changes(
@@ -161,7 +168,7 @@ def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str | int]]) -> No
 
 def add_row(table: Table, *cells: str | int) -> None:
     """Add a row; whatever its texts hold, the terminal only shows them."""
-    table.add_row(*(Text(_harmless(str(cell))) for cell in cells))
+    table.add_row(*(Text(harmless(str(cell))) for cell in cells))
 
 
 def _change(entry: ContextEntry) -> str:
@@ -175,7 +182,7 @@ def first_line(value: Any) -> str:
     """Return the beginning of a value, on one line."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     first, _, rest = text.partition("\n")
-    shown = _harmless(first[:_WIDEST_VALUE])
+    shown = harmless(first[:_WIDEST_VALUE])
     return f"{shown} \u2026" if rest or len(first) > _WIDEST_VALUE else shown
 
 
@@ -184,5 +191,6 @@ def moment(at: datetime) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _harmless(text: str, unseen: re.Pattern[str] = _UNSEEN) -> str:
+def harmless(text: str, unseen: re.Pattern[str] = _UNSEEN) -> str:
+    """Return a text in which characters that steer a terminal are spelled out."""
     return unseen.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -14,6 +14,7 @@ from cache_fabric.cli import (
     erase,
     executions,
     feedback,
+    manifests,
     reindex,
     replays,
     serve,
@@ -37,6 +38,7 @@ app.command()(reindex.reindex)
 app.command()(erase.erase)
 app.command()(tune.tune)
 app.command()(serve.serve)
+app.command("compile")(manifests.compile_to_fabric)
 app.add_typer(bench.app, name="bench")
 app.add_typer(answers.app, name="answers")
 app.add_typer(contexts.app, name="contexts")

@@ -209,7 +209,7 @@ def _pointed_at(fabric: CacheFabric, live: ContextEntry, label: str) -> int | No
 
 def _with_answers(planned: Plan, fabric: CacheFabric, progress: Progress | None) -> Plan:
     """Return the plan with the answers that its changes make unfindable."""
-    counted = [change.key for change in planned.costing if _is_prompt(change)]
+    counted = [change.key for change in planned.costing if _is_named(change)]
     sums = fabric.sync.count_answers(counted, progress=progress)
     changes = tuple(
         replace(change, answers=sums.by_key[change.key]) if change.key in sums.by_key else change
@@ -218,9 +218,13 @@ def _with_answers(planned: Plan, fabric: CacheFabric, progress: Progress | None)
     return replace(planned, changes=changes, answers=sums.total)
 
 
-def _is_prompt(change: PlannedChange) -> bool:
-    """Return whether answers know the context: by the text of a system message, and only so."""
-    return change.live is not None and isinstance(change.live.value, str)
+def _is_named(change: PlannedChange) -> bool:
+    """Return whether answers name the context: by a system message that is its text, and only so.
+
+    Of a text whose variables were filled nobody can tell.
+    """
+    live = change.live
+    return live is not None and isinstance(live.value, str) and not live.variables
 
 
 def _publish(planned: Plan, fabric: CacheFabric, about: Mapping[str, str | None]) -> Bundle:

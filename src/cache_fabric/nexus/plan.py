@@ -35,8 +35,9 @@ class PlannedChange:
         value: What is published; ``None`` of a removed one.
         context: Of the manifest; ``None`` of a removed one.
         live: As it is now; ``None`` of an added one.
-        answers: Kept answers that are no longer found after it; ``None`` where they were not
-            counted, or cannot be: an answer does not say which tools its call had.
+        answers: Kept answers with the live text as a system message, which are no longer found
+            after it; ``None`` where they were not counted, or cannot be: an answer does not say
+            which tools its call had, nor which text its variables were filled into.
     """
 
     key: str
