@@ -52,6 +52,13 @@ def _proxy() -> list[Row]:
     return proxy_throughput()
 
 
+def _manifests() -> list[Row]:
+    """Measure reading and compiling a manifest of 1,000 routers on SQLite."""
+    from cache_fabric.bench.manifests import compiled_manifests  # pyyaml
+
+    return compiled_manifests()
+
+
 _BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "exact": exact_hits,
     "semantic": semantic_hits,
@@ -61,6 +68,7 @@ _BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "proxy": _proxy,
     "contexts": context_reads,
     "publish": publish_to_seen,
+    "manifests": _manifests,
 }
 
 app = typer.Typer(help="Run benchmarks, print a table each and write the same as JSON.")
