@@ -110,6 +110,14 @@ def test_what_a_manifest_no_longer_has_stays_until_it_is_pruned(fabric: CacheFab
     assert compile_manifest_sync(FIRST, fabric).versions == {ROUTER: 1, TOOL: 3, NODE: 3}
 
 
+def test_manifests_of_one_name_are_kept_apart_by_another_name(fabric: CacheFabric) -> None:
+    compile_manifest_sync(FIRST, fabric)
+    other = manifest_of({"other": "Text."})
+    compile_manifest_sync(other, fabric, name="another", prune=True)
+    assert len(values(fabric)) == 4
+    assert compile_manifest_sync(FIRST, fabric, prune=True).plan.changes == ()
+
+
 def test_a_label_follows_the_manifest_also_where_nothing_else_changed(fabric: CacheFabric) -> None:
     compile_manifest_sync(FIRST, fabric)
     compile_manifest_sync(FIRST, fabric, label="production")

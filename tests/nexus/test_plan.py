@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,7 +84,9 @@ def test_what_others_published_is_neither_removed_nor_ours() -> None:
         revision=1,
         timestamp=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    planned = make_plan(manifest_of({}), [*others, by_hand], prune=True)
+    another_format = dataclasses.replace(manifest_of({"key": "Text."}), format="folder")
+    live = [*others, by_hand, *live_of(another_format)]
+    planned = make_plan(manifest_of({}), live, prune=True)
     assert planned.is_empty
 
 
@@ -113,6 +116,7 @@ def test_the_metadata_says_where_a_context_comes_from() -> None:
         "field": "contexts[1]",
         "graph": "main",
         "manifest": "moderation",
+        "format": "by-hand",
         "type": "system_prompt",
         "hash": content_hash("Judge {post}."),
         "variables": ["post"],

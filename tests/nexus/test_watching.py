@@ -21,7 +21,7 @@ from nexus.manifests import ROUTER, manifest_of
 Watch = Callable[..., AsyncGenerator[Compilation | CacheFabricError]]
 
 
-def read_json(source: Any, asked: str | None) -> Manifest:
+def read_json(source: Any, *_: str | None) -> Manifest:
     """Read a file of values by key: which formats there are is not what these tests are about."""
     place = Path(source)
     file = next(place.glob("*.json")) if place.is_dir() else place
@@ -77,8 +77,8 @@ async def test_a_change_made_while_it_is_compiled_is_not_missed(
     write(file, "Route it.")
     todo = ["Route it well."]
 
-    def read_then_change(source: Any, asked: str | None) -> Manifest:
-        manifest = read_json(source, asked)
+    def read_then_change(source: Any, *_: str | None) -> Manifest:
+        manifest = read_json(source)
         if todo:
             write(file, todo.pop())
         return manifest

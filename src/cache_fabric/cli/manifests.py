@@ -37,6 +37,9 @@ def compile_to_fabric(
     format: Annotated[
         str | None, typer.Option(help="Of the manifest; else told by its content.")
     ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What it is called, where two of a format have one name.")
+    ] = None,
     lock: Annotated[
         bool, typer.Option("--lock", help="Keep versions and hashes in PATH.lock.")
     ] = False,
@@ -61,6 +64,7 @@ def compile_to_fabric(
         "plan": plan,
         "label": label,
         "format": format,
+        "name": name,
         "lock": lock_path(path) if lock else None,
         "prune": prune,
         "message": message,

@@ -60,6 +60,7 @@ async def compile_manifest(
     plan: bool = False,
     label: str | None = None,
     format: str | None = None,  # noqa: A002 - the word of the command's option
+    name: str | None = None,
     lock: str | os.PathLike[str] | None = None,
     prune: bool = False,
     message: str | None = None,
@@ -75,6 +76,8 @@ async def compile_manifest(
         plan: Only tell what would change, and how many answers would no longer be found.
         label: Points at the versions of this manifest afterwards.
         format: Of the source, as in `formats.FORMATS`; else found out.
+        name: What the manifest is called in place of its own name. What it published before is
+            known by it, so two manifests of one format need two names.
         lock: File for the versions and hashes, see `lock_file`.
         prune: Delete contexts that this manifest published and no longer has.
         message, author: Kept with the versions.
@@ -93,6 +96,7 @@ async def compile_manifest(
         plan=plan,
         label=label,
         format=format,
+        name=name,
         lock=lock,
         prune=prune,
         message=message,
@@ -110,6 +114,7 @@ def compile_manifest_sync(
     plan: bool = False,
     label: str | None = None,
     format: str | None = None,  # noqa: A002 - the word of the command's option
+    name: str | None = None,
     lock: str | os.PathLike[str] | None = None,
     prune: bool = False,
     message: str | None = None,
@@ -119,7 +124,7 @@ def compile_manifest_sync(
     """As `compile_manifest`, blocking."""
     if label is not None:
         check_label(label)
-    manifest = _read(source, format)
+    manifest = _read(source, format, name)
     about = {"message": message or _message(manifest), "author": author}
     bundle: Bundle | None = None
     for tries in range(1, _TRIES + 1):
@@ -144,14 +149,14 @@ def compile_manifest_sync(
     return Compilation(plan=planned, revision=revision, versions=versions)
 
 
-def _read(source: Any, asked: str | None) -> Manifest:
+def _read(source: Any, form: str | None, name: str | None) -> Manifest:
     if not isinstance(source, Manifest):
         from cache_fabric.nexus.formats import read_manifest  # YAML
 
-        return read_manifest(source, format=asked)
-    if asked not in (None, source.format):
+        return read_manifest(source, format=form, name=name)
+    if form not in (None, source.format):
         raise ValidationError("format", f"this manifest was read as {source.format}")
-    return checked(source)
+    return checked(source if name is None else replace(source, name=name))
 
 
 def _message(manifest: Manifest) -> str:

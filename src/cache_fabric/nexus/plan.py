@@ -1,9 +1,9 @@
 """What publishing a manifest would change: its contexts against those that are live. Pure.
 
-A context belongs to the manifest that published its current version, which is said in its
-metadata. What belongs to a manifest that no longer has it counts as removed. What a manifest says
-and what is live are the same when their values are: that a text has moved to another line is no
-reason for a new version.
+A context belongs to the manifest that published its current version, which is known by its name
+and format from the metadata. What belongs to a manifest that no longer has it counts as removed.
+What a manifest says and what is live are the same when their values are: that a text has moved to
+another line is no reason for a new version.
 """
 
 from __future__ import annotations
@@ -182,4 +182,5 @@ def _class_of(context: ManifestContext, value: Any, entry: ContextEntry) -> Chan
 
 
 def _is_of(entry: ContextEntry, manifest: Manifest) -> bool:
-    return entry.metadata.get("manifest") == manifest.name
+    by = (entry.metadata.get("manifest"), entry.metadata.get("format"))
+    return by == (manifest.name, manifest.format)

@@ -41,6 +41,7 @@ def metadata_of(manifest: Manifest, context: ManifestContext) -> dict[str, Any]:
         **context.extra,
         **{name: value for name, value in known.items() if value is not None},
         "manifest": manifest.name,
+        "format": manifest.format,
         "type": context.kind,
         "hash": content_hash(context.value),
         "variables": list(context.variables),
