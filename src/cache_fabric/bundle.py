@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from cache_fabric.context_rules import Change, Delete, Expect, Label, SetValue
+from cache_fabric.context_rules import Change, Delete, Head, Label, SetValue
+from cache_fabric.context_view import is_there
 from cache_fabric.contexts import Operation
-from cache_fabric.errors import ValidationError
+from cache_fabric.errors import ValidationError, VersionConflict
 from cache_fabric.records import ContextEntry
 from cache_fabric.scopes import Owner, check_scope
 from cache_fabric.types import ContextScope
 from cache_fabric.validation import check_json, check_key, check_label, check_ttl
 
-__all__ = ["Bundle", "deletion", "labelling", "setting"]
+__all__ = ["Bundle", "Expect", "deletion", "labelling", "setting"]
 
 Planned = tuple[str, Operation]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """Changes nothing, and lets a bundle fail that was made for another version of a context."""
+
+    key: str
+    version: int
+    change: ClassVar[None] = None
+
+    def apply(self, head: Head | None, now: float) -> None:
+        """Raise `VersionConflict` unless the version is current."""
+        current = 0 if head is None else head.body.version
+        if head is None or not is_there(head, now) or current != self.version:
+            raise VersionConflict(self.key, current, self.version)
 
 
 class Bundle:

@@ -19,7 +19,6 @@ __all__ = [
     "Body",
     "Change",
     "Delete",
-    "Expect",
     "Head",
     "Label",
     "Rollback",
@@ -219,20 +218,6 @@ class Label:
             author=self.author,
             message=self.message,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expect:
-    """Change nothing, but let a bundle fail that was made for another version of a context."""
-
-    key: str
-    version: int
-
-    def apply(self, head: Head | None, now: float) -> None:
-        """Raise `VersionConflict` unless the version is current."""
-        current = _version(head)
-        if _gone(head, now) or current != self.version:
-            raise VersionConflict(self.key, current, self.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

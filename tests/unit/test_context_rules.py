@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from cache_fabric.bundle import Expect
 from cache_fabric.context_rules import (
     Delete,
-    Expect,
     Head,
     Label,
     Rollback,
