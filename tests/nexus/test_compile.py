@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,11 @@ from cache_fabric.bundle import Bundle
 from cache_fabric.errors import ManifestError, ValidationError, VersionConflict
 from cache_fabric.nexus import compile as compiling
 from cache_fabric.nexus.compile import compile_manifest, compile_manifest_sync
+from cache_fabric.nexus.formats import read_manifest
 from cache_fabric.nexus.manifest import Manifest
 from cache_fabric.nexus.plan import Plan, make_plan
+from cache_fabric.nexus.published import content_hash
+from nexus.golden_files import cases
 from nexus.manifests import ROUTER, TOOL, manifest_of
 
 NODE = "node:main:reply:prompt"
@@ -39,6 +43,21 @@ def test_every_context_of_a_manifest_is_found_under_its_key_at_one_revision(
     assert {(e.revision, e.message, e.author) for e in entries} == {(1, "first", "ann")}
     entry = other.sync.get_context(NODE)
     assert (entry.metadata["manifest"], entry.metadata["line"]) == ("moderation", 3)
+
+
+@pytest.mark.parametrize("path", cases(), ids=lambda path: path.name)
+def test_a_file_of_every_format_comes_back_as_it_was_read_and_is_unchanged_then(
+    fabric: CacheFabric, other: CacheFabric, path: Path
+) -> None:
+    done = compile_manifest_sync(path, fabric)
+    read = {context.key: context for context in read_manifest(path).contexts}
+    assert done.versions == dict.fromkeys(read, 1)
+    found = values(other)
+    assert {key: content_hash(value) for key, value in found.items()} == {
+        key: content_hash(context.value) for key, context in read.items()
+    }
+    again = compile_manifest_sync(path, other, prune=True)
+    assert (again.plan.changes, again.revision) == ((), None)
 
 
 def test_an_unchanged_manifest_publishes_nothing(fabric: CacheFabric) -> None:
