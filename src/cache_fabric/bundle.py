@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from cache_fabric.context_rules import Change, Delete, Head, Label, SetValue
@@ -66,11 +66,16 @@ class Bundle:
         if_version: int | None = None,
         change: Change = "behaviour",
         ttl: float | None = None,
+        revive: bool = False,
     ) -> None:
-        """Plan the next version of a context."""
+        """Plan the next version of a context.
+
+        With ``revive`` a text that it had before finds the answers given under it again.
+        """
         owner = Owner(tenant, user, execution_id)
-        planned = setting(key, value, scope, metadata, owner, if_version, change, ttl, self._about)
-        self.planned.append(planned)
+        about = self._about
+        path, step = setting(key, value, scope, metadata, owner, if_version, change, ttl, about)
+        self.planned.append((path, replace(step, revive=revive)))
 
     def label_context(
         self,
@@ -125,7 +130,7 @@ def setting(
     change: Change,
     ttl: float | None,
     about: tuple[str | None, str | None] = (None, None),
-) -> Planned:
+) -> tuple[str, SetValue]:
     """Check the arguments of a write and return it; raises `ValidationError`."""
     if change not in ("cosmetic", "behaviour", "breaking"):
         raise ValidationError("change", f"expected cosmetic, behaviour or breaking, got {change!r}")

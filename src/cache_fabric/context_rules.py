@@ -88,7 +88,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetValue:
-    """Write a value as the next version."""
+    """Write a value as the next version.
+
+    With ``revive`` a text that the context had before gets the behaviour that it had then, as if it
+    were rolled back to: the answers given under it are found again.
+    """
 
     key: str
     scope: str
@@ -99,19 +103,17 @@ class SetValue:
     ttl: float | None = None
     author: str | None = None
     message: str | None = None
+    revive: bool = False
 
     def apply(self, head: Head | None, now: float) -> Step:
         """Return the step; raises `VersionConflict` when ``if_version`` is not current."""
         current = _version(head)
         _expect(self.key, self.if_version, 0 if _gone(head, now) else current, current)
-        top = 0 if head is None else head.top_behaviour
-        keeps = self.change == "cosmetic" and head is not None and not _gone(head, now)
-        behaviour = head.body.behaviour if keeps and head is not None else top + 1
         body = Body(
             key=self.key,
             scope=self.scope,
             version=current + 1,
-            behaviour=behaviour,
+            behaviour=self._behaviour(head, now),
             value=self.value,
             at=now,
             metadata=dict(self.metadata or {}),
@@ -121,6 +123,14 @@ class SetValue:
             expires=None if self.ttl is None else now + self.ttl,
         )
         return _step("set", head, body)
+
+    def _behaviour(self, head: Head | None, now: float) -> int:
+        if head is None:
+            return 1
+        if self.change == "cosmetic" and not _gone(head, now):
+            return head.body.behaviour
+        before = head.texts.get(digest(self.value)) if isinstance(self.value, str) else None
+        return before if self.revive and before is not None else head.top_behaviour + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,6 +189,17 @@ def test_a_plan_counts_the_answers_that_would_no_longer_be_found(fabric: CacheFa
     assert not isinstance(ask(fabric, "one?", "Route it well."), Hit)
 
 
+def test_a_reverted_manifest_finds_its_old_answers_again(fabric: CacheFabric) -> None:
+    compile_manifest_sync(FIRST, fabric)
+    ask(fabric, "one?", "Route it.")
+    compile_manifest_sync(SECOND, fabric)
+    compile_manifest_sync(FIRST, fabric)
+    entry = fabric.sync.get_context(ROUTER)
+    assert (entry.version, entry.behaviour) == (3, 1)
+    assert isinstance(ask(fabric, "one?", "Route it."), Hit)
+    assert not isinstance(ask(fabric, "one?", "Route it well."), Hit)
+
+
 @contextmanager
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Any) -> Iterator[list[Plan]]:
     """Do something else between each plan and its publication."""

@@ -70,6 +70,23 @@ def test_a_deleted_key_is_new_again_and_its_numbers_go_on() -> None:
         Delete(key="k").apply(gone, now=3.0)
 
 
+def test_a_text_that_was_there_before_is_revived_only_where_that_is_asked_for() -> None:
+    head = written(written(written(None, "a"), "b"), "c")
+    revived = SetValue(key="k", scope="global", value="a", revive=True).apply(head, now=1.0).head
+    assert (revived.body.version, revived.body.behaviour, revived.top_behaviour) == (4, 1, 3)
+    assert written(revived, "d").body.behaviour == 4
+    assert written(head, "a").body.behaviour == 4
+    unknown = SetValue(key="k", scope="global", value="e", revive=True).apply(head, now=1.0).head
+    assert unknown.body.behaviour == 4
+    gone = Delete(key="k").apply(head, now=1.0).head
+    assert (
+        SetValue(key="k", scope="global", value="b", revive=True)
+        .apply(gone, now=1.0)
+        .head.body.behaviour
+        == 2
+    )
+
+
 def test_an_expired_key_is_new_again_as_its_readers_see_it() -> None:
     head = SetValue(key="k", scope="global", value="a", ttl=5.0).apply(None, now=1.0).head
     with pytest.raises(VersionConflict):

@@ -2,7 +2,8 @@
 
 The bundle holds only for the versions that it was planned on, of what it changes and of what it
 leaves alone: of two compilers at once the one that comes second fails, and plans again. So a fabric
-never holds a mixture of two manifests of one name, or of two states of one.
+never holds a mixture of two manifests of one name, or of two states of one. A text that a context
+had before is published as a roll back would: after a revert the old answers are found again.
 """
 
 from __future__ import annotations
@@ -245,6 +246,7 @@ def _publish(planned: Plan, fabric: CacheFabric, about: Mapping[str, str | None]
                 metadata=metadata_of(planned.manifest, change.context),
                 if_version=version,
                 change=change.change or "behaviour",
+                revive=True,
             )
         for entry in planned.unchanged:
             bundle.expect_context(entry.key, entry.version)
