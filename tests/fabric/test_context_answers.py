@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cache_fabric import CacheFabric, CacheRequest, Usage
+from cache_fabric import CacheFabric, CacheRequest, ContextScope, Usage
 from cache_fabric.context_answers import AnswerSum
 
 ROUTER, NODE = "router:triage:system_prompt", "node:main:reply:prompt"
@@ -10,10 +10,15 @@ USAGE = Usage(input_tokens=1_000, output_tokens=1_000)
 
 
 async def kept(
-    fabric: CacheFabric, question: str, *systems: str, model: str = "gpt-4o-mini"
+    fabric: CacheFabric,
+    question: str,
+    *systems: str,
+    model: str = "gpt-4o-mini",
+    tenant: str | None = None,
 ) -> str:
     system = [{"role": "system", "content": text} for text in systems]
-    request = CacheRequest(model=model, messages=[*system, {"role": "user", "content": question}])
+    messages = [*system, {"role": "user", "content": question}]
+    request = CacheRequest(model=model, messages=messages, tenant=tenant)
     entry_id = await fabric.store(request, f"the answer to {question}", usage=USAGE)
     assert entry_id is not None
     await fabric.flush()
@@ -53,6 +58,15 @@ async def test_answers_of_another_behaviour_or_that_are_bad_do_not_count(
     assert (await any_fabric.count_answers([ROUTER])).total.count == 2
     await any_fabric.set_context(ROUTER, "Route it well.")
     assert (await any_fabric.count_answers([ROUTER])).total.count == 0
+
+
+async def test_a_tenants_context_is_another_one(any_fabric: CacheFabric) -> None:
+    await any_fabric.set_context(ROUTER, "Route it.")
+    tenants = ContextScope.TENANT
+    await any_fabric.set_context(ROUTER, "Route it for acme.", tenants, tenant="acme")
+    await kept(any_fabric, "one?", "Route it for acme.", tenant="acme")
+    assert (await any_fabric.count_answers([ROUTER])).total.count == 0
+    assert (await any_fabric.count_answers([ROUTER], tenant="acme")).total.count == 1
 
 
 async def test_a_cost_that_nobody_knows_is_no_cost_of_nothing(any_fabric: CacheFabric) -> None:

@@ -59,7 +59,8 @@ def compile_to_fabric(
 ) -> None:
     """Publish what a manifest says as one bundle; nothing where nothing has changed."""
     if detailed_exitcode and (watch or not plan):
-        raise typer.BadParameter("goes with --plan, and not with --watch", param_hint="exit code")
+        hint = "'--detailed-exitcode'"
+        raise typer.BadParameter("goes with --plan, and not with --watch", param_hint=hint)
     options: dict[str, Any] = {
         "plan": plan,
         "label": label,
