@@ -25,33 +25,37 @@ __all__ = ["compile_to_fabric"]
 _CHANGES = 2
 _INTERRUPTED = 130
 
+Place = Annotated[Path, typer.Argument(help="A manifest, or a folder.", show_default=False)]
+PlanOnly = Annotated[
+    bool, typer.Option("--plan", help="Only show what would change, and what that costs.")
+]
+Label = Annotated[str | None, typer.Option(help="Point this label at it, as production.")]
+Format = Annotated[str | None, typer.Option(help="Of the manifest; else told by its content.")]
+Name = Annotated[
+    str | None, typer.Option(help="What it is called, where two of a format have one name.")
+]
+Lock = Annotated[bool, typer.Option("--lock", help="Keep versions and hashes in PATH.lock.")]
+Prune = Annotated[
+    bool, typer.Option("--prune", help="Delete what the manifest published and has no more.")
+]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Compile again at every change, until Ctrl-C.")
+]
+ExitCode = Annotated[
+    bool, typer.Option("--detailed-exitcode", help="With --plan: end with 2 for changes.")
+]
+
 
 def compile_to_fabric(
-    path: Annotated[Path, typer.Argument(help="A manifest, or a folder.", show_default=False)],
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Only show what would change, and what that costs.")
-    ] = False,
-    label: Annotated[
-        str | None, typer.Option(help="Point this label at the versions, as production.")
-    ] = None,
-    format: Annotated[
-        str | None, typer.Option(help="Of the manifest; else told by its content.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="What it is called, where two of a format have one name.")
-    ] = None,
-    lock: Annotated[
-        bool, typer.Option("--lock", help="Keep versions and hashes in PATH.lock.")
-    ] = False,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Delete what the manifest published and has no more.")
-    ] = False,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Compile again at every change, until Ctrl-C.")
-    ] = False,
-    detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="With --plan: end with 2 for changes.")
-    ] = False,
+    path: Place,
+    plan: PlanOnly = False,
+    label: Label = None,
+    format: Format = None,
+    name: Name = None,
+    lock: Lock = False,
+    prune: Prune = False,
+    watch: Watch = False,
+    detailed_exitcode: ExitCode = False,
     message: Message = None,
     author: Author = None,
     fabric: FabricOption = None,

@@ -14,7 +14,6 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +84,14 @@ async def compile_manifest(
         progress: Is told how many answers of a plan are counted, of how many.
 
     Raises:
-        ManifestError: The manifest or the lock file is broken; nothing is published then.
+        ManifestError: The manifest or the lock file is broken, and nothing is published; or all is,
+            and the lock file cannot be written.
         ValidationError: A bad argument, named.
         VersionConflict: Others published faster than this could be planned, several times.
         BackendError: The store failed.
     """
-    work = partial(
+    # Reading 5 MB of YAML takes seconds, which are not the caller's loop's.
+    return await asyncio.to_thread(
         compile_manifest_sync,
         source,
         fabric,
@@ -104,8 +105,6 @@ async def compile_manifest(
         author=author,
         progress=progress,
     )
-    # Reading 5 MB of YAML takes seconds, which are not the caller's loop's.
-    return await asyncio.to_thread(work)
 
 
 def compile_manifest_sync(
