@@ -147,11 +147,12 @@ def _money(sums: Totals) -> Iterator[Metric]:
     yield counter("cost_avoided_usd", "What calls that a hit stood in for cost.", avoided / 1e6)
     yield counters(
         "cost_overhead_usd",
-        "What the cache itself spent. A verifier does not say what it costs, so it is not in here.",
+        "What the cache itself spent, as far as that has a price.",
         ["reason"],
         {
             ("embedding",): sums.embedded_micros / 1e6,
             ("exploration",): sums.explored_micros / 1e6,
+            ("verifier",): sums.verified_micros / 1e6,
         },
     )
     reversed_ = sums.reversed_micros + sums.rebooked_micros
