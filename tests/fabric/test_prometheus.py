@@ -52,7 +52,7 @@ def use(fabric: CacheFabric, hits: int) -> None:
 def test_a_registry_shows_what_the_process_did_at_each_scrape() -> None:
     fabric, registry = create_cache_fabric("memory"), CollectorRegistry()
     registry.register(FabricCollector(fabric))
-    hot = {"result": "hit", "tier": "hot", "model": "m"}
+    hot = {"result": "hit", "tier": "hot", "model": "m", "graph": ""}
     assert registry.get_sample_value("cachefabric_requests_total", hot) is None
     for hits in (1, 3):
         use(fabric, hits)

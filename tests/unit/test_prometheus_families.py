@@ -101,18 +101,28 @@ LABEL = LabelEvent(
 )
 
 
-def test_requests_are_told_by_result_tier_and_model() -> None:
+def test_requests_are_told_by_result_tier_model_and_graph() -> None:
     found = samples(
         families_of_sums(
-            after([lookup("miss"), CALL, HIT, HIT, lookup("hit", tier="flight"), lookup("bypass")])
+            after(
+                [
+                    *(lookup("miss"), CALL, HIT, HIT, lookup("hit", tier="flight")),
+                    *(lookup("bypass"), lookup("hit", tier="exact", graph="support")),
+                ]
+            )
         )
     )
-    assert shown(found, "requests_total", result="hit", tier="hot", model="m") == 2
-    assert shown(found, "requests_total", result="coalesced", tier="flight", model="m") == 1
-    assert shown(found, "requests_total", result="miss", tier="", model="m") == 1
-    assert shown(found, "requests_total", result="bypass", tier="", model="m") == 1
-    assert shown(found, "requests_total", result="hit", tier="semantic", model="m") == 0
-    assert sum(value for (name, _), value in found.items() if name == "requests_total") == 5
+    served = {"result": "hit", "tier": "exact", "model": "m"}
+    assert shown(found, "requests_total", graph="support", **served) == 1
+    assert shown(found, "requests_total", graph="", **served) == 0
+    assert shown(found, "requests_total", result="hit", tier="hot", model="m", graph="") == 2
+    assert (
+        shown(found, "requests_total", result="coalesced", tier="flight", model="m", graph="") == 1
+    )
+    assert shown(found, "requests_total", result="miss", tier="", model="m", graph="") == 1
+    assert shown(found, "requests_total", result="bypass", tier="", model="m", graph="") == 1
+    assert shown(found, "requests_total", result="hit", tier="semantic", model="m", graph="") == 0
+    assert sum(value for (name, _), value in found.items() if name == "requests_total") == 6
 
 
 def test_durations_are_told_with_bounds_in_seconds() -> None:
@@ -133,12 +143,16 @@ def test_durations_are_told_with_bounds_in_seconds() -> None:
 def test_money_and_tokens_are_told_in_dollars_and_kinds_that_add_up() -> None:
     explored = StoreEvent(outcome="stored", model="m", cost_micros=100, explored=True)
     embedded = EmbeddingEvent(model="e", texts=1, tokens=10, cost_micros=7)
+    verified = VerifierEvent(outcome="answered", seconds=0.1, lookup_id="l", cost_micros=11)
     reversal = ReversalEvent(entry_id="e", execution_id="x", micros=300, tokens=150)
-    found = samples(families_of_sums(after([CALL, HIT, HIT, explored, embedded, reversal])))
+    found = samples(
+        families_of_sums(after([CALL, HIT, HIT, explored, embedded, verified, reversal]))
+    )
     assert shown(found, "cost_spent_usd_total") == pytest.approx(400e-6)
     assert shown(found, "cost_avoided_usd_total") == pytest.approx(700e-6)
     assert shown(found, "cost_overhead_usd_total", reason="exploration") == pytest.approx(100e-6)
     assert shown(found, "cost_overhead_usd_total", reason="embedding") == pytest.approx(7e-6)
+    assert shown(found, "cost_overhead_usd_total", reason="verifier") == pytest.approx(11e-6)
     assert shown(found, "cost_reversed_usd_total") == pytest.approx(300e-6)
     assert shown(found, "cost_rebooked_usd_total") == 0
     assert shown(found, "provider_cache_saved_usd_total") == pytest.approx(40e-6)
@@ -176,7 +190,7 @@ def test_the_hit_rate_by_its_documented_rule_is_that_of_the_figures() -> None:
             if name == "requests_total" and ("result", result) in labels
         )
 
-    failures = shown(found, "upstream_failures_total", model="m")
+    failures = shown(found, "upstream_failures_total", model="m", graph="")
     rate = requests("hit") / (requests("hit") + requests("miss") - failures)
     assert 100 * rate == figures(sums)["hit_rate"] == 50.0
 
@@ -321,7 +335,7 @@ def test_what_only_grows_never_goes_down(first: list[Event], more: list[Event]) 
         assert now[key] >= value, key
 
 
-def test_every_label_but_the_model_is_there_from_the_start() -> None:
+def test_every_label_but_model_and_graph_is_there_from_the_start() -> None:
     new, used = samples(families_of_sums(Totals())), samples(families_of_sums(after([CALL, HIT])))
     appeared = {name for name, labels in used.keys() - new.keys()}
     assert appeared == {"requests_total", "upstream_failures_total"}
@@ -333,9 +347,9 @@ def test_models_are_bounded() -> None:
     events += [lookup("hit", tier="hot", model=model, usage=USAGE) for model in models]
     found = samples(families_of_sums(after(events)))
     named = {dict(labels)["model"] for name, labels in found if name == "requests_total"}
-    assert len(named) == 101
+    assert len(named) == 201
     assert "(other)" in named
-    assert len(found) < 1200
+    assert len(found) < 2000
 
 
 def test_nobody_is_named() -> None:

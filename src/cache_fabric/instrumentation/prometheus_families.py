@@ -1,8 +1,9 @@
 """What Prometheus is shown: metric families that follow from sums and from how a process stands.
 
-No label holds an id, a prompt, a user, a tenant or the key of a context. Every label but ``model``
-has a fixed set of values, and each of these is shown from the start, at 0: what appears with its
-first event would hide it, as an increase needs two samples. Of models, as many as `ByModel` names.
+No label holds an id, a prompt, a user, a tenant or the key of a context. Of models and graphs as
+many pairs are named as `RequestCounts` keeps. Every other label has a fixed set of values, and each
+of these is shown from the start, at 0: what appears with its first event would hide it, as an
+increase needs two samples.
 """
 
 from __future__ import annotations
@@ -76,22 +77,22 @@ def families_of_standing(standing: Standing) -> Iterator[Metric]:
 
 
 def _requests(sums: Totals) -> Iterator[Metric]:
-    by_model = sums.by_model.plain()
+    rows = {(model, graph or ""): counts for (model, graph), counts in sums.requests.rows().items()}
     yield counters(
         "requests",
         "Lookups by how they ended; a miss is one whether or not its call succeeds.",
-        ["result", "tier", "model"],
+        ["result", "tier", "model", "graph"],
         {
-            (*end, model): counts.get(".".join(end), 0)
-            for model, counts in by_model.items()
+            (*end, *pair): counts.get(".".join(end), 0)
+            for pair, counts in rows.items()
             for end in _ENDS
         },
     )
     yield counters(
         "upstream_failures",
         "Misses whose model call gave no answer.",
-        ["model"],
-        {(model,): counts.get("failed", 0) for model, counts in by_model.items()},
+        ["model", "graph"],
+        {pair: counts.get("failed", 0) for pair, counts in rows.items()},
     )
     yield histogram(
         "request_duration_seconds",

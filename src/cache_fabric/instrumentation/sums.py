@@ -42,7 +42,7 @@ def add_event(totals: Totals, event: Event) -> None:
 def _add_lookup(totals: Totals, event: LookupEvent) -> None:
     outcome, tier = event.result, event.tier or ""
     totals.outcomes[outcome] += 1
-    totals.by_model.count(event.model, f"{outcome}.{tier}")
+    totals.requests.count(event.model, event.graph, f"{outcome}.{tier}")
     if event.degraded:
         totals.degraded[event.degraded] += 1
     if event.outcome == "bypass":
@@ -137,7 +137,7 @@ def _add_answer(totals: Totals, event: StoreEvent) -> None:
     if event.outcome in {"dropped", "evicted"}:
         return  # the same answer was counted when it was handed in
     if event.outcome in {"released", "stale"}:
-        totals.by_model.count(event.model, "failed")
+        totals.requests.count(event.model, event.graph, "failed")
         totals.shares.count_failed(event)
     if event.outcome in {"stored", "refused"}:
         _add_price(totals, event, event.cost_micros)

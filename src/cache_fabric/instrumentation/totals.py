@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from cache_fabric.instrumentation.by_model import ByModel
 from cache_fabric.instrumentation.coverage import trim
+from cache_fabric.instrumentation.request_counts import RequestCounts
 from cache_fabric.instrumentation.shares import Shares
 
 __all__ = ["Totals"]
@@ -24,8 +24,8 @@ class Totals:
         tiers: `LookupEvent` hits by ``tier``.
         outcomes: `LookupEvent` by ``outcome``; a hit of tier ``flight`` counts as ``coalesced``, a
             ``stale`` one as ``stale``.
-        by_model: `LookupEvent` by model, outcome as above, and tier (``hit.hot``, ``miss.``);
-            and `StoreEvent` ``released`` and ``stale`` as ``failed``.
+        requests: `LookupEvent` by model, graph, outcome as above, and tier (``hit.hot``,
+            ``miss.``); and `StoreEvent` ``released`` and ``stale`` as ``failed``.
         degraded: `LookupEvent` misses by the part that failed.
         answers: `StoreEvent` by ``outcome``.
         evictions: `StoreEvent` of outcome ``evicted``, by the first words of ``reason``.
@@ -84,7 +84,7 @@ class Totals:
     tiers: Counter[str] = field(default_factory=Counter)
     degraded: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
-    by_model: ByModel = field(default_factory=ByModel)
+    requests: RequestCounts = field(default_factory=RequestCounts)
     evictions: Counter[str] = field(default_factory=Counter)
     evicted_bytes: int = 0
     refused: int = 0
@@ -154,7 +154,7 @@ class Totals:
     def plain(self) -> dict[str, Any]:
         """Return the sums that are not zero as plain data."""
         said = {name: getattr(self, name) for name in _NAMES}
-        said["shares"], said["by_model"] = self.shares.plain(), self.by_model.plain()
+        said["shares"], said["requests"] = self.shares.plain(), self.requests.plain()
         return {
             name: dict(value) if isinstance(value, Counter) else value
             for name, value in said.items()
@@ -174,7 +174,7 @@ class Totals:
         """Add another process's sums, or with ``sign=-1`` take them off."""
         for name in _NAMES:
             mine, theirs = getattr(self, name), getattr(other, name)
-            if isinstance(mine, Shares | ByModel):
+            if isinstance(mine, Shares | RequestCounts):
                 mine.add(theirs, sign)
             elif not isinstance(mine, Counter):
                 setattr(self, name, mine + sign * theirs)
@@ -193,5 +193,5 @@ _NAMES = tuple(f.name for f in fields(Totals))
 _READ: dict[type, Callable[[Any], Any]] = {
     Counter: Counter,
     Shares: Shares.of,
-    ByModel: ByModel.of,
+    RequestCounts: RequestCounts.of,
 }

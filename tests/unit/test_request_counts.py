@@ -1,4 +1,4 @@
-"""What became of requests by model, and what else is counted for a scrape, computed by hand."""
+"""What became of requests by model and graph, and what else a scrape shows, by hand."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache_fabric.instrumentation.by_model import OTHER, ByModel
 from cache_fabric.instrumentation.events import LabelEvent, LookupEvent, StoreEvent
 from cache_fabric.instrumentation.metrics import Metrics
+from cache_fabric.instrumentation.request_counts import OTHER, RequestCounts
 from cache_fabric.types import Usage
 
 USAGE = Usage(input_tokens=100, output_tokens=50, cache_read_tokens=60, cache_creation_tokens=10)
-MODELS = st.lists(st.integers(0, 250), max_size=400)
+MODELS = st.lists(st.integers(0, 400), max_size=600)
 
 
 def lookup(outcome: Any, model: str = "m", **more: Any) -> LookupEvent:
     return LookupEvent(outcome=outcome, model=model, reason="", seconds=0.25, **more)
 
 
-def counted(models: list[int]) -> ByModel:
-    found = ByModel()
+def counted(models: list[int]) -> RequestCounts:
+    found = RequestCounts()
     for model in models:
-        found.count(str(model), "miss.")
+        found.count(str(model), None, "miss.")
     return found
 
 
-def test_each_request_is_counted_with_its_model_and_how_it_ended() -> None:
+def test_each_request_is_counted_with_model_and_graph_and_how_it_ended() -> None:
     metrics = Metrics()
     for event in (
         lookup("miss"),
@@ -39,26 +39,29 @@ def test_each_request_is_counted_with_its_model_and_how_it_ended() -> None:
         lookup("hit", tier="flight"),
         lookup("hit", tier="exact", stale=True),
         lookup("bypass"),
+        lookup("hit", tier="hot", graph="support"),
+        StoreEvent(outcome="stale", model="m", graph="support"),
         StoreEvent(outcome="released", model="other"),
         StoreEvent(outcome="stale", model="m"),
         StoreEvent(outcome="stored", model="m"),
     ):
         metrics(event)
-    assert metrics.totals().by_model.plain() == {
-        "m": {
+    assert metrics.totals().requests.rows() == {
+        ("m", None): {
             **{"miss.": 1, "hit.hot": 1, "hit.semantic": 1, "coalesced.flight": 1},
             **{"stale.exact": 1, "bypass.": 1, "failed": 1},
         },
-        "other": {"miss.": 1, "failed": 1},
+        ("m", "support"): {"hit.hot": 1, "failed": 1},
+        ("other", None): {"miss.": 1, "failed": 1},
     }
 
 
 @given(MODELS)
 def test_names_are_bounded_and_nothing_is_lost(models: list[int]) -> None:
     plain = counted(models).plain()
-    assert len(plain) <= 101
+    assert len(plain) <= 201
     assert sum(counts["miss."] for counts in plain.values()) == len(models)
-    for name in list(dict.fromkeys(map(str, models)))[:100]:
+    for name in list(dict.fromkeys(map(str, models)))[:200]:
         assert plain[name]["miss."] == models.count(int(name))
 
 
@@ -77,22 +80,27 @@ def test_no_count_ever_goes_down_as_more_is_added(before: list[int], after: list
 @given(MODELS)
 def test_they_are_written_and_read_back(models: list[int]) -> None:
     found = counted(models)
-    assert ByModel.of(msgspec.msgpack.decode(msgspec.msgpack.encode(found.plain()))) == found
+    assert RequestCounts.of(msgspec.msgpack.decode(msgspec.msgpack.encode(found.plain()))) == found
 
 
 def test_a_name_that_is_long_or_not_unicode_can_be_written_and_keeps_one_row() -> None:
-    found = ByModel()
+    found = RequestCounts()
     for _ in range(2):
-        found.count("x" * 10_000, "miss.")
-        found.count("\ud800", "miss.")
-    assert found.plain() == {"x" * 128: {"miss.": 2}, "?": {"miss.": 2}}
+        found.count("x" * 10_000, None, "miss.")
+        found.count("\ud800", "a\x1fb", "miss.")
+    assert found.rows() == {("x" * 128, None): {"miss.": 2}, ("?", "a?b"): {"miss.": 2}}
+    assert RequestCounts.of(found.plain()) == found
 
 
-def test_after_a_hundred_models_all_others_are_one() -> None:
-    found = counted(list(range(150)))
-    assert found.plain()[OTHER] == {"miss.": 50}
-    assert "99" in found.plain()
-    assert "100" not in found.plain()
+def test_after_two_hundred_pairs_all_others_are_one() -> None:
+    found = RequestCounts()
+    for number in range(150):
+        found.count("m", str(number), "miss.")
+        found.count(str(number), None, "miss.")
+    rows = found.rows()
+    assert rows[OTHER] == {"miss.": 100}
+    assert ("m", "99") in rows
+    assert ("m", "100") not in rows
 
 
 def test_tokens_are_told_by_kind() -> None:
