@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from prometheus_client.exposition import choose_encoder
@@ -31,7 +32,8 @@ def metrics_operations(fabric: CacheFabric) -> tuple[Operation, ...]:
 
     async def metrics(asked: Asked) -> Response:
         encode, media_type = choose_encoder(asked.headers.get("accept", ""))
-        body = encode(_Collected(await collector.acollect()))
+        collected = _Collected(await collector.acollect())
+        body = await asyncio.to_thread(encode, collected)  # of two hundred models it takes a while
         return Response(body, headers={"Content-Type": media_type})
 
     return (
