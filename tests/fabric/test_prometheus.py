@@ -15,6 +15,7 @@ from prometheus_client.core import Metric
 
 from cache_fabric import CacheFabric, CacheRequest, Verified, create_cache_fabric
 from cache_fabric.errors import BackendUnavailable, SyncCallOnIOLoopError, ValidationError
+from cache_fabric.instrumentation.events import LookupEvent
 from cache_fabric.instrumentation.prometheus import FabricCollector
 from cache_fabric.stores.memory import MemoryStore
 
@@ -193,3 +194,28 @@ def test_without_prometheus_client_the_error_names_the_extra() -> None:
         check=True,
     )
     assert "pip install 'cache-fabric[otel]'" in done.stdout
+
+
+def test_of_too_many_models_the_same_are_named_whoever_writes_last(tmp_path: Path) -> None:
+    place = f"sqlite://{tmp_path / 'fabric.db'}"
+    fabrics = [create_cache_fabric("memory", store=place) for _ in range(4)]
+    collector = FabricCollector(fabrics[0], scope="fabric")
+    shown: set[frozenset[str]] = set()
+    for number, fabric in enumerate([*fabrics, *fabrics, *reversed(fabrics)]):
+        for model in range(150):
+            name = f"{fabrics.index(fabric)}-{model}"
+            fabric._metrics(LookupEvent(outcome="miss", model=name, reason="", seconds=0.1))
+        life = fabric._life()
+        life.portal.call(life.sums.write)
+        if number >= len(fabrics) - 1:
+            models = {
+                sample.labels["model"]
+                for family in collector.collect()
+                for sample in family.samples
+                if sample.name == "cachefabric_requests_total"
+            }
+            assert len(models) == 201
+            shown.add(frozenset(models))
+    assert len(shown) == 1
+    for fabric in fabrics:
+        fabric.sync.close()

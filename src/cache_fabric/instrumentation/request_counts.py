@@ -1,7 +1,8 @@
 """What became of requests, by model and graph, of which only so many pairs are kept.
 
 The pairs that come first keep their names and all others are one, so that what is counted under a
-name never goes down: a counter that did would look like a restarted process to who reads it.
+name never goes down: a counter that did would look like a restarted process to who reads it. Over
+several processes that holds as long as there are not too many pairs, or no process comes or ends.
 """
 
 from __future__ import annotations
