@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -28,6 +29,7 @@ from cache_fabric.demo.traffic import Question, demo_stream
 HERE = Path(__file__).parent
 START_SECONDS = 60
 SCRAPE_SECONDS = 1
+TOKEN = secrets.token_hex(16)
 MODEL_SECONDS = 0.05
 PUBLISH_SECONDS = 2.0
 WORDS = {"$job": ".+", "$__rate_interval": "15s", "$__range": "1m"}
@@ -57,7 +59,8 @@ def running(command: list[str], log: Path, **options: Any) -> Iterator[subproces
 
 
 def fetched(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
         return bytes(answer.read())
 
 
@@ -76,8 +79,9 @@ def serving(folder: Path) -> Iterator[str]:
     """``cache-fabric serve``; yields its address."""
     port, log = free_port(), folder / "serve.log"
     command = [sys.executable, "-m", "cache_fabric", "serve", "--port", str(port)]
-    place = {"CACHE_BACKEND": "memory", "CACHE_FABRIC_STORE": store_of(folder)}
-    with running(command, log, env={**os.environ, **place}, cwd=folder) as process:
+    told = {"CACHE_BACKEND": "memory", "CACHE_FABRIC_STORE": store_of(folder)}
+    told["CACHE_FABRIC_API_TOKEN"] = TOKEN
+    with running(command, log, env={**os.environ, **told}, cwd=folder) as process:
         wait_for(f"http://127.0.0.1:{port}/metrics", process, log)
         yield f"127.0.0.1:{port}"
 
@@ -92,7 +96,10 @@ def watching(folder: Path, target: str) -> Iterator[str | None]:
     every = f"{SCRAPE_SECONDS}s"
     told["global"] = {"scrape_interval": every, "evaluation_interval": every}
     told["rule_files"] = [str(HERE / "alerts.yml")]
-    told["scrape_configs"][0]["static_configs"][0]["targets"] = [target]
+    (folder / "token").write_text(TOKEN)
+    [job] = told["scrape_configs"]
+    job["authorization"] = {"credentials_file": str(folder / "token")}
+    job["static_configs"][0]["targets"] = [target]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(told))
     port, log = free_port(), folder / "prometheus.log"
     command = ["prometheus", f"--config.file={folder / 'prometheus.yml'}"]
