@@ -8,11 +8,11 @@ or read by others.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import ipaddress
 import logging
 import time
+from asyncio import sleep
 from collections import Counter, deque
 from collections.abc import Iterable
 
@@ -20,7 +20,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cache_fabric.errors import ConfigurationError
 from cache_fabric.web.errors import refusal
 
 __all__ = ["OPEN_PATHS", "STRICT_HEADERS", "Access"]
@@ -57,8 +56,6 @@ class Access:
     """
 
     def __init__(self, app: ASGIApp, token: str | None = None, hosts: Iterable[str] = ()) -> None:
-        if token is not None and not token:
-            raise ConfigurationError("token: expected text, got none of it; None lets everybody in")
         self._app = app
         self._token = None if token is None else token.encode()
         self._hosts = frozenset({"localhost", *(host.lower() for host in hosts)})
@@ -126,7 +123,7 @@ class Access:
             return
         self._waiting += 1
         try:
-            await asyncio.sleep(len(self._wrong) * _STEP)
+            await sleep(len(self._wrong) * _STEP)
         finally:
             self._waiting -= 1
 

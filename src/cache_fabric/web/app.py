@@ -10,14 +10,24 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cache_fabric.errors import ConfigurationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.web.access import Access
+from cache_fabric.web.answers import answer_operations
+from cache_fabric.web.bundles import bundle_operations
+from cache_fabric.web.context_versions import version_operations
 from cache_fabric.web.contexts import context_operations
 from cache_fabric.web.errors import refusal
+from cache_fabric.web.executions import execution_operations
 from cache_fabric.web.feedback import feedback_operations
+from cache_fabric.web.figures import figure_operations
 from cache_fabric.web.health import health_operations
+from cache_fabric.web.lookups import lookup_operations
 from cache_fabric.web.metrics import metrics_operations
-from cache_fabric.web.operations import Operation, route
+from cache_fabric.web.openapi import document_operation
+from cache_fabric.web.operations import Operation, routes
+from cache_fabric.web.similar import similar_operations
+from cache_fabric.web.watching import watch_operations
 
 __all__ = ["create_app"]
 
@@ -45,21 +55,36 @@ def create_app(
             not believed whose word it is either: it counts as that of the user of the run, and all
             runs without one are of one and the same stranger, who cannot agree with himself.
         hosts: Names that the server is reached under, beside ``localhost`` and any IP address.
+
+    Raises `ConfigurationError` for a token without text.
     """
+    if token is not None and not token:
+        raise ConfigurationError("token: expected text; None lets everybody in")
     return Starlette(
-        routes=[route(operation) for operation in _operations(fabric, trusted=trusted)],
+        routes=[
+            *routes(_operations(fabric, trusted=trusted)),
+        ],
         middleware=[Middleware(Access, token=token, hosts=hosts)],
         exception_handlers={HTTPException: _refused},
     )
 
 
 def _operations(fabric: CacheFabric, *, trusted: bool) -> tuple[Operation, ...]:
-    return (
+    operations = (
         *health_operations(fabric),
         *context_operations(fabric),
+        *version_operations(fabric),
+        *bundle_operations(fabric),
+        *watch_operations(fabric),
+        *lookup_operations(fabric),
+        *answer_operations(fabric),
+        *similar_operations(fabric),
+        *execution_operations(fabric),
         *feedback_operations(fabric, trusted=trusted),
+        *figure_operations(fabric),
         *metrics_operations(fabric),
     )
+    return (*operations, document_operation(operations))
 
 
 def _refused(_: Request, error: Exception) -> Response:

@@ -37,7 +37,7 @@ class Which(Owned, forbid_unknown_fields=True, kw_only=True):
     max_staleness: float | None = None
 
 
-class Listed(Owned, forbid_unknown_fields=True, kw_only=True):
+class ContextsOf(Owned, forbid_unknown_fields=True, kw_only=True):
     """Whose, and what their keys begin with."""
 
     prefix: str = ""
@@ -115,7 +115,7 @@ def context_operations(fabric: CacheFabric) -> tuple[Operation, ...]:
             path="/v1/contexts",
             call=listed,
             summary="List the current contexts, of every scope that is named",
-            query=Listed,
+            query=ContextsOf,
             returns=Contexts,
         ),
         Operation(

@@ -26,7 +26,7 @@ class Kept(Struct, kw_only=True):
     effects: tuple[Effect, ...]
 
 
-class Sought(Struct, forbid_unknown_fields=True, kw_only=True):
+class FeedbackSought(Struct, forbid_unknown_fields=True, kw_only=True):
     """Which feedback; all that is named must hold."""
 
     execution_id: str | None = None
@@ -71,7 +71,7 @@ def feedback_operations(fabric: CacheFabric, *, trusted: bool) -> tuple[Operatio
         )
 
     async def find(asked: Asked) -> FeedbackPage:
-        sought = {name: getattr(asked.query, name) for name in Sought.__struct_fields__}
+        sought = {name: getattr(asked.query, name) for name in FeedbackSought.__struct_fields__}
         page = await fabric.list_feedback(**sought)
         return FeedbackPage(items=list(page), cursor=page.cursor)
 
@@ -91,7 +91,7 @@ def feedback_operations(fabric: CacheFabric, *, trusted: bool) -> tuple[Operatio
             path="/v1/feedback",
             call=find,
             summary="Find what was said, newest first",
-            query=Sought,
+            query=FeedbackSought,
             returns=FeedbackPage,
         ),
     )

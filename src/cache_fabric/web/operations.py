@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -24,9 +24,10 @@ from cache_fabric.errors import CacheFabricError, ValidationError
 from cache_fabric.fault_place import place_of
 from cache_fabric.web.errors import answer_to, refusal
 
-__all__ = ["Asked", "Nothing", "Operation", "Reply", "route"]
+__all__ = ["Asked", "Nothing", "Operation", "Reply", "read_body", "routes"]
 
 _JSON = "application/json"
+_GET_TOO = {"HEAD": "GET"}
 _log = logging.getLogger("cache_fabric")
 
 
@@ -74,7 +75,8 @@ class Operation:
         also: Other statuses that it may answer with.
         takes: Request headers that it reads.
         most_bytes: Of the body.
-        media_type: Of the answer.
+        events: Types of what a stream tells, by the name of the event.
+        media_type: Of an answer that is no JSON.
     """
 
     method: str
@@ -88,38 +90,50 @@ class Operation:
     also: tuple[int, ...] = ()
     takes: tuple[str, ...] = ()
     most_bytes: int = 64 * 1024
+    events: Mapping[str, type] = field(default_factory=dict)
     media_type: str = _JSON
 
 
-def route(operation: Operation) -> Route:
-    """Return the route of an operation."""
+def routes(operations: Iterable[Operation]) -> list[Route]:
+    """Return a route a path, those without names in them first."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    ordered = sorted(by_path, key=lambda path: path.count("{"))
+    return [_route(path, by_path[path]) for path in ordered]
 
+
+def _route(path: str, by_method: Mapping[str, Operation]) -> Route:
     async def endpoint(request: Request) -> Response:
-        try:
-            asked = await _asked(operation, request)
-            if isinstance(asked, Response):
-                return asked
-            said = await operation.call(asked)
-        except CacheFabricError as error:
-            return answer_to(error)
-        except Exception as error:  # noqa: BLE001 - nobody above would answer in the form of all other errors
-            place = place_of(error)
-            _log.error("%s %s failed: %s", operation.method, operation.path, place)
-            return refusal(500, None, "this is a fault of the server; its log says more")
-        return said if isinstance(said, Response) else _response(operation, said)
+        return await _answered(by_method[_GET_TOO.get(request.method, request.method)], request)
 
-    return Route(operation.path, endpoint, methods=[operation.method])
+    return Route(path, endpoint, methods=list(by_method))
+
+
+async def _answered(operation: Operation, request: Request) -> Response:
+    try:
+        asked = await _asked(operation, request)
+        if isinstance(asked, Response):
+            return asked
+        said = await operation.call(asked)
+    except CacheFabricError as error:
+        return answer_to(error)
+    except Exception as error:  # noqa: BLE001 - nobody above would answer in the form of the others
+        place = place_of(error)
+        _log.error("%s %s failed: %s", operation.method, operation.path, place)
+        return refusal(500, None, "this is a fault of the server; its log says more")
+    return said if isinstance(said, Response) else _response(operation, said)
 
 
 async def _asked(operation: Operation, request: Request) -> Asked | Response:
     names = {name: _decoded(name, value) for name, value in request.path_params.items()}
-    query = _checked(lambda: msgspec.convert(_parameters(request), operation.query, strict=False))
+    query = _query(operation, request)
     body = None
     if operation.body is not None:
         given = request.headers.get("content-type")
         if given is not None and given.partition(";")[0].strip().lower() != _JSON:
             return refusal(415, None, f"expected {_JSON}")
-        data = await _body(request, operation.most_bytes)
+        data = await read_body(request, operation.most_bytes)
         if data is None:
             return refusal(413, None, f"expected at most {operation.most_bytes} bytes")
         try:
@@ -139,12 +153,16 @@ def _decoded(name: str, value: str) -> str:
         raise ValidationError(name, "expected UTF-8") from None
 
 
-def _parameters(request: Request) -> dict[str, str]:
+def _query(operation: Operation, request: Request) -> Any:
     pairs = request.query_params.multi_items()
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    given = dict(pairs)
+    if len(given) != len(pairs):
         raise ValidationError("query", "expected each parameter once")
-    return found
+    query = _checked(lambda: msgspec.convert(given, operation.query, strict=False))
+    for name in given:
+        if getattr(query, name) is None:  # the text "null" is no number
+            raise ValidationError(name, "expected a value; leave the parameter out for none")
+    return query
 
 
 def _checked(convert: Callable[[], Any]) -> Any:
@@ -160,7 +178,7 @@ def _checked(convert: Callable[[], Any]) -> Any:
         raise ValidationError("body", "expected less deeply nested data") from None
 
 
-async def _body(request: Request, most: int) -> bytes | None:
+async def read_body(request: Request, most: int) -> bytes | None:
     """Return the body, ``None`` as soon as it is too large."""
     body = bytearray()
     async for part in request.stream():

@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from cache_fabric.records import ContextEntry
+from cache_fabric.scopes import SEPARATOR
+from cache_fabric.types import CacheEntry, Usage
 
-__all__ = ["Context", "Contexts", "context"]
+__all__ = ["Answer", "Context", "Contexts", "answer", "context"]
 
 
 class Context(Struct, kw_only=True):
@@ -43,3 +45,45 @@ class Contexts(Struct, kw_only=True):
 def context(entry: ContextEntry) -> Context:
     """Return an entry as it is answered."""
     return msgspec.convert(entry, Context, from_attributes=True)
+
+
+class Answer(Struct, kw_only=True):
+    """A kept answer with what is known of the call that produced it.
+
+    ``created`` and ``expires`` are seconds since the epoch, ``cost_micros`` millionths of a dollar.
+    """
+
+    id: str
+    payload: Any
+    text: str
+    question: str | None
+    model: str
+    created: float
+    expires: float | None
+    tenant: str | None
+    user: str | None
+    tags: tuple[str, ...]
+    contexts: list[ContextUse]
+    usage: Usage | None
+    cost_micros: int | None
+    latency: float | None
+    origin: str | None
+
+
+class ContextUse(Struct):
+    """A context that an answer was given under, and the behaviour that it had."""
+
+    key: str
+    scope: str
+    behaviour: int
+
+
+def answer(entry: CacheEntry) -> Answer:
+    """Return a kept answer as it is answered."""
+    shown = {name: getattr(entry, name) for name in Answer.__struct_fields__ if name != "contexts"}
+    return Answer(**shown, contexts=[_use(path, number) for path, number in entry.contexts])
+
+
+def _use(path: str, behaviour: int) -> ContextUse:
+    scope, *_, key = path.split(SEPARATOR)
+    return ContextUse(key, scope, behaviour)
