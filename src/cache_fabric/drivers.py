@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RESIDENT", "make_embedder", "make_index", "make_store", "place_index", "scheme_of"]
 
+_BEHIND_A_FABRIC = ("fabric+http", "fabric+https")  # that fabric holds hot partitions itself
 STORES = {
     "memory": "cache_fabric.stores.memory:MemoryStore.from_url",
     "sqlite": "cache_fabric.stores.sqlite:SqliteStore.from_url",
@@ -35,6 +36,7 @@ STORES = {
         ),
         "cache_fabric.stores.redis:RedisStore.from_url",
     ),
+    **dict.fromkeys(_BEHIND_A_FABRIC, "cache_fabric.stores.http:HttpStore.from_url"),
 }
 INDEXES = {
     "memory": "cache_fabric.indexes.memory:MemoryIndex.from_url",
@@ -47,10 +49,11 @@ INDEXES = {
         "cache_fabric.indexes.qdrant:QdrantIndex.from_url",
     ),
     "pinecone": "cache_fabric.indexes.pinecone:PineconeIndex.from_url",
+    **dict.fromkeys(_BEHIND_A_FABRIC, "cache_fabric.indexes.http:HttpIndex.from_url"),
 }
 RESIDENT = "resident"  # not a driver: what is made of the store, see `place_index`
 _EMBEDDED = frozenset({"chroma", "qdrant"})
-_ON_SERVERS = frozenset(INDEXES) - _EMBEDDED - {"memory"}
+_ON_SERVERS = frozenset(INDEXES) - _EMBEDDED - {"memory", *_BEHIND_A_FABRIC}
 _VECTORS = "\x00vectors"  # no namespace of a user holds what cannot be printed
 EMBEDDERS = {
     "wordllama": "cache_fabric.embedders.wordllama:WordllamaEmbedder",

@@ -24,6 +24,7 @@ from cache_fabric.fabric_feedback import FeedbackMethods
 from cache_fabric.fabric_hooks import HookMethods
 from cache_fabric.fabric_judged_contexts import JudgedContextMethods
 from cache_fabric.fabric_metrics import MetricsMethods
+from cache_fabric.fabric_parts import PartMethods
 from cache_fabric.fabric_prompts import PromptMethods
 from cache_fabric.fabric_values import ValueMethods
 from cache_fabric.fabric_verdicts import VerdictMethods
@@ -31,14 +32,12 @@ from cache_fabric.fabric_watch import WatchMethods
 from cache_fabric.instrumentation.events import EventHook
 from cache_fabric.instrumentation.hooks import Hooks
 from cache_fabric.instrumentation.metrics import Metrics
-from cache_fabric.ledger import Inspection
 from cache_fabric.life import Life
 from cache_fabric.parts import Parts
 from cache_fabric.policy.base import Policy
 from cache_fabric.pricing import PriceTable
 from cache_fabric.receipt import Receipt
 from cache_fabric.records import SimilarItem
-from cache_fabric.reindex import Progress, Reindexed
 from cache_fabric.subject import Subject
 from cache_fabric.types import (
     Bypass,
@@ -67,6 +66,7 @@ class CacheFabric(
     HookMethods,
     JudgedContextMethods,
     MetricsMethods,
+    PartMethods,
     PromptMethods,
     ValueMethods,
     VerdictMethods,
@@ -202,13 +202,6 @@ class CacheFabric(
         vectors = await self._run(lambda life: life.engine.semantic.embed([one, two]))
         return float(vectors[0] @ vectors[1])
 
-    async def reindex(self, progress: Progress | None = None) -> Reindexed:
-        """Make the index anew from the store: after another embedder, or when it was lost.
-
-        ``progress`` is called with how many entries are done, of how many. Raises `BackendError`.
-        """
-        return await self._run(lambda life: life.reindex(progress))
-
     async def erase(
         self, *, user: str | None = None, tenant: str | None = None, dry_run: bool = False
     ) -> Receipt:
@@ -241,10 +234,6 @@ class CacheFabric(
         from cache_fabric.sync import SyncCacheFabric
 
         return SyncCacheFabric(self)
-
-    async def inspect(self) -> Inspection:
-        """Return what is kept, and the figures of all processes; raises `BackendError`."""
-        return await self._run(lambda life: life.inspect())
 
     async def open(self) -> Self:
         """Open every backend now; raises what stands in the way, with what to do about it."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from cache_fabric.config import FabricConfig
 from cache_fabric.drivers import RESIDENT, make_embedder, make_store, place_index
@@ -27,6 +28,7 @@ __all__ = ["create_cache_fabric", "resolve_fabric_from_env"]
 
 DEFAULT_PATH = ".cache_fabric"
 DEFAULT_REDIS = "redis://"  # localhost:6379, and the store says so when nothing answers there
+DEFAULT_SERVER = "http://localhost:8090"
 DEFAULT_VECTOR = "http://localhost:6333"
 _SEED_NAMES = {  # the seed's option: ours
     "prefix": "namespace",
@@ -58,10 +60,19 @@ def _vector(options: Mapping[str, Any]) -> tuple[str, str]:
     return "memory", options.get("url") or os.environ.get("VECTOR_URL") or DEFAULT_VECTOR
 
 
+def _http(options: Mapping[str, Any]) -> tuple[str, str]:
+    url = options.get("url") or os.environ.get("CACHE_FABRIC_URL") or DEFAULT_SERVER
+    token = options.get("token")
+    scheme, _, place = url.partition("://")
+    bearer = f":{quote(token, safe='')}@" if token else ""
+    return (f"fabric+{scheme}://{bearer}{place}",) * 2
+
+
 PRESETS = {
     "memory": _Preset(lambda _: ("memory", "memory")),
     "local": _Preset(_local, frozenset({"path"})),
     "redis": _Preset(_redis, frozenset({"url"}), {"redis_url": "url", "vector_db_url": "index"}),
+    "http": _Preset(_http, frozenset({"url", "token"})),
     "vector": _Preset(_vector, frozenset({"url"}), {"redis_url": "store", "vector_db_url": "url"}),
 }
 _OPTIONS = (
@@ -75,14 +86,16 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
 
     Args:
         backend: A preset: ``"memory"`` (this process only), ``"local"`` (SQLite and embedded
-            Chroma in a folder), ``"redis"`` (shared) or ``"vector"`` (a vector database; answers
-            in memory, or in ``store=``).
+            Chroma in a folder), ``"redis"`` (shared), ``"http"`` (a server that ``cache-fabric
+            serve`` runs) or ``"vector"`` (a vector database; answers in memory, or in ``store=``).
         **options:
             path: Folder of ``local``, default ``.cache_fabric``.
             url: Of ``redis``: ``redis://``, ``rediss://``, ``redis+sentinel://``,
                 ``redis+cluster://`` or ``embedded:///folder``; default ``REDIS_URL``, else
-                localhost:6379. Of ``vector``: ``http://`` (Qdrant), ``chroma+http://`` or
+                localhost:6379. Of ``http``: of the server; default ``CACHE_FABRIC_URL``, else
+                localhost:8090. Of ``vector``: ``http://`` (Qdrant), ``chroma+http://`` or
                 ``pinecone://name``; default ``VECTOR_URL``, else Qdrant on localhost:6333.
+            token: Of ``http``: the server's; default ``CACHE_FABRIC_API_TOKEN``.
             store: URL (``memory``, ``sqlite:///file.db``, a Redis one) or a `Store` object.
             index: ``memory``, ``resident`` (kept in the store, searched in every process),
                 ``chroma:///folder``, ``chroma+http://host:8000``, ``qdrant:///folder``,
@@ -152,9 +165,10 @@ def create_cache_fabric(backend: str = "memory", **options: Any) -> CacheFabric:
 def resolve_fabric_from_env(environ: Mapping[str, str] | None = None) -> CacheFabric:
     """Return the fabric that the environment describes.
 
-    ``CACHE_BACKEND`` names the preset (default ``local``), ``REDIS_URL`` and ``VECTOR_URL`` where
-    ``redis`` and ``vector`` connect. Their options are ``CACHE_FABRIC_PATH``, ``_NAMESPACE``,
-    ``_TTL``, ``_SIMILARITY``, ``_EMBEDDER``, ``_SECRET``, ``_AGENT``, ``_STORE`` and ``_INDEX``.
+    ``CACHE_BACKEND`` names the preset (default ``local``); ``REDIS_URL``, ``VECTOR_URL`` and
+    ``CACHE_FABRIC_URL`` where ``redis``, ``vector`` and ``http`` connect. Their options are
+    ``CACHE_FABRIC_PATH``, ``_NAMESPACE``, ``_TTL``, ``_SIMILARITY``, ``_EMBEDDER``, ``_SECRET``,
+    ``_AGENT``, ``_STORE`` and ``_INDEX``.
 
     Raises:
         ConfigurationError: An unknown ``CACHE_FABRIC_`` name or a value that cannot be read.
@@ -181,9 +195,9 @@ def resolve_fabric_from_env(environ: Mapping[str, str] | None = None) -> CacheFa
     return create_cache_fabric(backend, **options, **({"url": url} if url else {}))
 
 
-_URLS = {"redis": "REDIS_URL", "vector": "VECTOR_URL"}
-# Read by `cache_fabric.litellm_proxy` and by ``cache-fabric serve``.
-_OF_OTHERS = ("CACHE_FABRIC_PROXY_", "CACHE_FABRIC_API_TOKEN")
+_URLS = {"redis": "REDIS_URL", "vector": "VECTOR_URL", "http": "CACHE_FABRIC_URL"}
+# Read by `cache_fabric.litellm_proxy`, by ``cache-fabric serve`` and its clients, and above.
+_OF_OTHERS = ("CACHE_FABRIC_PROXY_", "CACHE_FABRIC_API_TOKEN", "CACHE_FABRIC_URL")
 _ENVIRONMENT: dict[str, tuple[str, Callable[[str], Any]]] = {
     "PATH": ("path", str),
     "NAMESPACE": ("namespace", str),

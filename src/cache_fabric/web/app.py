@@ -26,6 +26,7 @@ from cache_fabric.web.lookups import lookup_operations
 from cache_fabric.web.metrics import metrics_operations
 from cache_fabric.web.openapi import document_operation
 from cache_fabric.web.operations import Operation, routes
+from cache_fabric.web.parts import part_routes
 from cache_fabric.web.similar import similar_operations
 from cache_fabric.web.watching import watch_operations
 
@@ -63,6 +64,7 @@ def create_app(
     return Starlette(
         routes=[
             *routes(_operations(fabric, trusted=trusted)),
+            *(part_routes(fabric) if token is not None else ()),
         ],
         middleware=[Middleware(Access, token=token, hosts=hosts)],
         exception_handlers={HTTPException: _refused},
