@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from cache_fabric.web import create_app
 from servers import end_with_parent
 
 ASKED = {"role": "user", "content": "Where is the office?"}
+TOKEN = "CACHE_FABRIC_API_TOKEN"
 RATED = {"execution_id": "run-1", "user_rating": 2, "comment": "wrong city"}
 
 
@@ -168,32 +170,68 @@ async def test_a_store_that_is_away_is_told(
         assert (await http.post("/v1/feedback", json=RATED)).status_code == 503
 
 
+@contextmanager
+def served(folder: Path, *options: str, token: str | None = "secret") -> Iterator[tuple[str, str]]:
+    """Run the command, and return its address and what it printed before."""
+    command = [sys.executable, "-c", "from cache_fabric.cli import main; main()"]
+    env = {name: value for name, value in os.environ.items() if name != TOKEN}
+    process = subprocess.Popen(
+        [*command, "serve", "--fabric", str(folder), "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**env, "PYTHONUNBUFFERED": "1", **({} if token is None else {TOKEN: token})},
+        preexec_fn=end_with_parent,
+    )
+    try:
+        assert process.stdout is not None
+        printed = ""
+        for line in iter(process.stdout.readline, ""):
+            printed += line
+            if found := re.search(r"http://\S+:\d+", line):
+                break
+        else:
+            pytest.fail(printed)
+        yield found[0], printed
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
 @pytest.mark.parametrize("options", [[], ["--trusted"]])
 def test_the_command_serves_a_folder_s_fabric(tmp_path: Path, options: list[str]) -> None:
     with create_cache_fabric("local", path=tmp_path).sync as kept:
         kept.track_execution("run-1", "support", {"status": "success"})
-    command = [sys.executable, "-c", "from cache_fabric.cli import main; main()"]
-    process = subprocess.Popen(
-        [*command, "serve", "--fabric", str(tmp_path), "--port", "0", *options],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "CACHE_FABRIC_API_TOKEN": "secret"},
-        preexec_fn=end_with_parent,
-    )
-    try:
-        assert process.stderr is not None
-        lines = iter(process.stderr.readline, "")
-        url = next(m[0] for line in lines if (m := re.search(r"http://\S+:\d+", line)))
+    with served(tmp_path, *options) as (url, printed):
+        assert "secret" not in printed
         assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
         headers = {"authorization": "Bearer secret"}
         assert httpx.post(f"{url}/v1/feedback", json=RATED, headers=headers).status_code == 201
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
     with create_cache_fabric("local", path=tmp_path).sync as kept:
         execution = kept.get_execution("run-1")
         assert execution is not None
         assert [f.trusted for f in execution.feedback] == [bool(options)]
+
+
+def test_the_command_makes_a_token_where_none_is_set(tmp_path: Path) -> None:
+    with served(tmp_path, "--name", "fabric.internal", token=None) as (url, printed):
+        made = re.search(rf"{TOKEN}=(\S+)", printed)
+        assert made is not None
+        client = create_cache_fabric("http", url=url, token=made[1]).sync
+        with client:
+            assert client.set_context("k", 1).version == 1
+        assert httpx.get(f"{url}/v1/contexts").status_code == 401
+        named = {"host": "fabric.internal", "authorization": f"Bearer {made[1]}"}
+        assert httpx.get(f"{url}/v1/contexts", headers=named).status_code == 200
+
+
+def test_the_command_ends_while_a_watch_is_open(tmp_path: Path) -> None:
+    headers = {"authorization": "Bearer secret"}
+    with httpx.Client(timeout=60) as client, served(tmp_path) as (url, _):
+        request = client.build_request("GET", f"{url}/v1/watch", headers=headers)
+        watching = client.send(request, stream=True)
+        assert "event: begin" in watching.iter_lines()
+    watching.close()  # the command has ended within the time that the block gives it
 
 
 def test_the_command_refuses_an_open_door(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +239,7 @@ def test_the_command_refuses_an_open_door(monkeypatch: pytest.MonkeyPatch) -> No
 
     from cache_fabric.cli.app import app
 
-    monkeypatch.delenv("CACHE_FABRIC_API_TOKEN", raising=False)
+    monkeypatch.delenv(TOKEN, raising=False)
     result = CliRunner().invoke(app, ["serve", "--host", "0.0.0.0", "--fabric", "memory"])
     assert result.exit_code == 1
-    assert "CACHE_FABRIC_API_TOKEN" in result.stderr
+    assert TOKEN in result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import secrets
 from typing import Annotated
 
 import typer
@@ -14,17 +15,26 @@ from cache_fabric.errors import MissingExtraError
 __all__ = ["serve"]
 
 _TOKEN = "CACHE_FABRIC_API_TOKEN"  # noqa: S105 - the name of a variable
+_FAREWELL = 5  # seconds that open streams may take to end
 
 
 def serve(
     fabric: FabricOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8090,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Name that callers use, beside localhost and addresses; repeatable."),
+    ] = None,
     trusted: Annotated[
         bool, typer.Option("--trusted", help="One feedback may act alone: callers vouch for it.")
     ] = False,
 ) -> None:
-    """Serve the HTTP API, and /metrics. CACHE_FABRIC_API_TOKEN is what callers must carry."""
+    """Serve the HTTP API under /v1, for agents in any language and for fabrics of other processes.
+
+    CACHE_FABRIC_API_TOKEN is what callers must carry; on loopback one is made and printed where it
+    is not set.
+    """
     token = os.environ.get(_TOKEN)
     if not token and not _is_loopback(host):
         fail(f"{host} can be reached from outside: set {_TOKEN}, or listen on 127.0.0.1")
@@ -34,10 +44,16 @@ def serve(
         from cache_fabric.web.app import create_app
     except ModuleNotFoundError:
         fail(str(MissingExtraError("ui", "cache-fabric serve")))
+    if not token:
+        token = secrets.token_urlsafe(24)
+        typer.echo(f"{_TOKEN}={token}")
     opened = open_fabric(fabric)
     with opened.sync:
-        app = create_app(opened, token=token or None, trusted=trusted)
-        uvicorn.run(app, host=host, port=port)
+        app = create_app(opened, token=token, trusted=trusted, hosts=name or ())
+        # An address may hold what belongs in no log.
+        uvicorn.run(
+            app, host=host, port=port, access_log=False, timeout_graceful_shutdown=_FAREWELL
+        )
 
 
 def _is_loopback(host: str) -> bool:
