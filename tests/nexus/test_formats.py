@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cache_fabric.errors import ManifestError, ValidationError
+from cache_fabric.errors import ManifestError, MissingExtraError, ValidationError
 from cache_fabric.nexus.formats import read_manifest
+from nexus import golden_files
 
 
 @pytest.mark.parametrize(
     "data",
-    [{}, {"name": "x"}, {"graphs": []}, {"graphs": {}}, [1], "no such file", None, 3, object()],
+    [
+        {},
+        {"name": "x"},
+        {"graphs": []},
+        {"graphs": {}},
+        [1],
+        "no such file",
+        "no\0file",
+        None,
+        3,
+        object(),
+    ],
 )
 def test_what_is_no_manifest_is_refused(data: Any) -> None:
     with pytest.raises(ManifestError):
@@ -52,11 +65,28 @@ def test_a_file_is_called_as_it_was_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert read_manifest("desk.yaml", name="other").name == "other"
 
 
+def test_a_folder_is_called_by_its_whole_name(tmp_path: Path) -> None:
+    folder = tmp_path / "prompts.v2"
+    folder.mkdir()
+    (folder / "a.md").write_text("one")
+    assert read_manifest(folder).name == "prompts.v2"
+
+
 def test_data_without_a_name_needs_one() -> None:
     data = {"routers": [{"name": "r", "system_message": "x"}]}
     with pytest.raises(ManifestError, match="name: is required"):
         read_manifest(data)
     assert read_manifest(data, name="x").name == "x"
+
+
+def test_without_pyyaml_the_extra_is_named_and_json_and_folders_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(MissingExtraError, match=r"cache-fabric\[nexus\]"):
+        read_manifest(golden_files.GOLDEN / "universal_agent" / "kernel.yaml")
+    assert read_manifest(golden_files.GOLDEN / "universal_agent" / "dumped.json").contexts
+    assert read_manifest(golden_files.GOLDEN / "folder" / "prompts").contexts
 
 
 def test_langgraph_without_a_variable_is_refused(tmp_path: Path) -> None:
@@ -100,6 +130,25 @@ def test_a_folder_without_prompts_is_refused(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
+def test_a_folder_that_cannot_be_looked_into_is_refused_not_taken_for_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.md").write_text("one")
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    scan = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied", str(closed))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ManifestError, match="Permission denied") as caught:
+        read_manifest(tmp_path)
+    assert caught.value.file == str(closed)
+
+
 def test_a_mounted_config_map_is_read_once(tmp_path: Path) -> None:
     version = tmp_path / "..2026_01_02"
     version.mkdir()
@@ -119,7 +168,7 @@ def test_a_name_is_one_key_on_every_system(tmp_path: Path) -> None:
 def test_a_folder_that_nobody_meant_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def walk(folder: Path) -> Any:
+    def walk(folder: Path, onerror: Any) -> Any:
         for number in range(10**9):
             yield folder / str(number), [], [f"{n}.bin" for n in range(1_000)]
 

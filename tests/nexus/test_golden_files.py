@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cache_fabric.nexus.formats import FORMATS, read_manifest
 from nexus import golden_files
@@ -36,6 +37,13 @@ def test_a_file_from_windows_says_the_same(start: bytes, tmp_path: Path) -> None
         assert [(each.key, each.value, each.place.line) for each in theirs.contexts] == [
             (each.key, each.value, each.place.line) for each in ours.contexts
         ]
+
+
+def test_pyyaml_without_its_c_library_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [path for path in golden_files.cases() if path.suffix == ".yaml"]
+    expected = [read_manifest(path) for path in paths]
+    monkeypatch.delattr(yaml, "CSafeLoader")
+    assert [read_manifest(path) for path in paths] == expected
 
 
 def test_every_format_has_a_golden_file() -> None:

@@ -34,6 +34,7 @@ def test_what_the_real_compiler_made_is_read() -> None:
     theirs, ours = texts(manifest), texts(read_manifest(COMPILER))
     assert manifest.format == "nexus-ir"
     assert manifest.name == "returns-desk"
+    assert type(manifest.routers["parcel_router"].strategy) is str
     for key in ("router:parcel_router:system_prompt", "graph:returns:metadata"):
         assert theirs[key] == ours[key]
     tool, whole = theirs["tool:order_lookup:definition"], ours["tool:order_lookup:definition"]

@@ -140,6 +140,17 @@ def test_a_manifest_that_says_nothing_is_refused() -> None:
         read("name: x\nrouters: []\n")
 
 
+def test_a_router_of_one_graph_is_of_this_graph_and_one_of_two_of_none() -> None:
+    assert _graph_of_router(read(GRAPH)) == "main"
+    second = "  - {name: b, entry_node: z, nodes: [{id: z, kind: router, router_ref: r}]}\nrouters:"
+    assert _graph_of_router(read(GRAPH.replace("routers:", second))) is None
+
+
+def _graph_of_router(manifest: Manifest) -> str | None:
+    by_key = {each.key: each for each in manifest.contexts}
+    return by_key["router:r:system_prompt"].graph
+
+
 def test_an_empty_text_says_nothing() -> None:
     manifest = read(GRAPH.replace("One.", '" "'))
     assert manifest.routers["r"].key is None

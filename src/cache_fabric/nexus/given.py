@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -43,8 +44,10 @@ class Given:
 
     @cached_property
     def is_folder(self) -> bool:
-        """Whether it is a folder."""
-        return self.path is not None and self.path.is_dir()
+        """Whether it is a folder; of one that cannot be looked at, opening it tells why."""
+        with contextlib.suppress(OSError):
+            return self.path is not None and self.path.is_dir()
+        return False
 
     @property
     def suffix(self) -> str:

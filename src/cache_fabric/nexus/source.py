@@ -66,8 +66,9 @@ class Source:
         try:
             with path.open("rb") as file:
                 content = file.read(_MOST_BYTES + 1)
-        except OSError as error:
-            raise ManifestError(f"cannot be read: {error.strerror}", file=name) from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ManifestError(f"cannot be read: {reason}", file=name) from error
         if len(content) > _MOST_BYTES:
             raise ManifestError(f"expected at most {_MOST_BYTES} bytes", file=name)
         try:

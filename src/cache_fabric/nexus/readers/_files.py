@@ -21,10 +21,11 @@ def files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
     them), folders not.
 
     Raises:
-        ManifestError: Far too many files.
+        ManifestError: Far too many files, or a folder that cannot be looked into: what is in it is
+            not gone.
     """
     seen = found = 0
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         seen += len(files) + len(folders)
         for name in sorted(files):
@@ -33,4 +34,9 @@ def files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
             found += 1
             yield Path(place, name)
         if found > _MOST_FILES or seen > _MOST_SEEN:
-            raise ManifestError(f"expected at most {_MOST_FILES} prompts", file=str(folder))
+            limits = f"{_MOST_FILES} prompts among {_MOST_SEEN} files"
+            raise ManifestError(f"expected at most {limits}", file=str(folder))
+
+
+def _refuse(error: OSError) -> None:
+    raise ManifestError(f"cannot be read: {error.strerror}", file=error.filename) from error
