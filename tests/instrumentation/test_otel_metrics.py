@@ -17,6 +17,7 @@ from cache_fabric.instrumentation.events import (
     ResyncEvent,
     ReversalEvent,
     StoreEvent,
+    VerifierEvent,
 )
 from cache_fabric.instrumentation.run_events import RunEvent
 from cache_fabric.types import Miss
@@ -69,12 +70,14 @@ def test_overhead_and_reversals_have_sums_of_their_own(told: Told) -> None:
         told,
         EmbeddingEvent(model="e", texts=1, tokens=5, cost_micros=40),
         call(explored=True),
+        VerifierEvent(outcome="answered", seconds=0.1, lookup_id="l", cost_micros=70),
         ReversalEvent(micros=300, **back),  # type: ignore[arg-type]
         ReversalEvent(micros=100, again=True, **back),  # type: ignore[arg-type]
     )
     assert told.points(names.COST_OVERHEAD) == [
         ({names.OVERHEAD_REASON: "embedding"}, pytest.approx(40e-6)),
         ({names.OVERHEAD_REASON: "exploration"}, pytest.approx(210e-6)),
+        ({names.OVERHEAD_REASON: "verification"}, pytest.approx(70e-6)),
     ]
     assert told.points(names.COST_REVERSED) == [({}, pytest.approx(200e-6))]
 

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 from opentelemetry.trace import SpanKind, StatusCode
 
-from cache_fabric import CacheFabric, CacheRequest, Usage
+from cache_fabric import CacheFabric, CacheOptions, CacheRequest, Usage
 from cache_fabric.errors import ConfigurationError, ValidationError, VersionConflict
 from cache_fabric.instrumentation import otel_names as names
 from cache_fabric.instrumentation.otel import instrument, uninstrument
@@ -87,7 +87,8 @@ async def test_without_a_span_of_the_caller_each_is_a_root(told: Told) -> None:
 
 async def test_a_model_call_has_the_names_of_the_conventions(told: Told) -> None:
     told.start()
-    await ask(told.fabric, request())
+    await ask(told.fabric, request(options=CacheOptions(graph="support")))
+    assert told.attributes("cache_lookup")["gen_ai.workflow.name"] == "support"
     call = told.span(f"chat {MODEL}")
     attributes: dict[str, Any] = dict(call.attributes or {})
     assert attributes[names.LOOKUP_ID] == told.attributes("cache_lookup")[names.LOOKUP_ID]

@@ -20,6 +20,7 @@ from cache_fabric.instrumentation.events import (
     ReversalEvent,
     RunEvent,
     StoreEvent,
+    VerifierEvent,
 )
 from cache_fabric.instrumentation.shares import OTHER
 
@@ -49,6 +50,7 @@ class Meters:
             LookupEvent: self._lookup,
             StoreEvent: self._store,
             EmbeddingEvent: self._embedding,
+            VerifierEvent: self._verifier,
             ExecutionEvent: self._execution,
             FeedbackEvent: self._feedback,
             PublishEvent: self._publish,
@@ -150,6 +152,10 @@ class Meters:
     def _embedding(self, event: EmbeddingEvent) -> None:
         if event.cost_micros:
             self._overhead.add(event.cost_micros / 1e6, {names.OVERHEAD_REASON: "embedding"})
+
+    def _verifier(self, event: VerifierEvent) -> None:
+        if event.cost_micros:
+            self._overhead.add(event.cost_micros / 1e6, {names.OVERHEAD_REASON: "verification"})
 
     def _reversal(self, event: ReversalEvent) -> None:
         if event.micros:

@@ -104,6 +104,7 @@ class Spans:
             names.CACHE_ENTRY_AGE: None if event.born is None else max(0.0, now / 1e9 - event.born),
             names.LOOKUP_ID: event.lookup_id,
             names.TENANT: event.tenant,
+            names.WORKFLOW: event.graph,
             **_avoided(event),
             **_prompts(event),
             **conversation(content),
