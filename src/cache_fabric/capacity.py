@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from cache_fabric.background import in_background
 from cache_fabric.config import FabricConfig
 from cache_fabric.eviction import Bounds, Eviction, Item
 from cache_fabric.instrumentation.events import Event, StoreEvent
@@ -136,7 +137,7 @@ class Capacity:
             return
         idle = self._counting is None or self._counting.done()
         if idle and (time.monotonic() >= self._count_due or self._wrote_much()):
-            self._counting = asyncio.get_running_loop().create_task(self._recount_quietly())
+            self._counting = in_background(self._recount_quietly())
 
     async def recount(self) -> None:
         """Scan the store, take up what is not counted yet, and evict what is too much.

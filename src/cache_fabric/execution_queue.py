@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from cache_fabric.background import in_background
 from cache_fabric.errors import BackendUnavailable, FabricClosedError, ValidationError
 
 __all__ = ["ExecutionQueue", "Keep"]
@@ -151,7 +152,7 @@ class ExecutionQueue:
 
     def _begin(self) -> None:
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._drain())
+            self._task = in_background(self._drain())
 
     async def _drain(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from cache_fabric import codec
+from cache_fabric.background import in_background
 from cache_fabric.errors import CacheFabricError, CodecError
 from cache_fabric.live_contexts import LiveContexts
 from cache_fabric.part import Part
@@ -116,7 +117,7 @@ class Fleet:
 
     def _begin(self, *_: Any) -> None:
         if self._telling is None:
-            self._telling = asyncio.create_task(self._tell())
+            self._telling = in_background(self._tell())
 
     def _changed(self, _: str, change: Any) -> None:
         if isinstance(change, ContextChange):

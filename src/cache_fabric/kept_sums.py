@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from cache_fabric import codec
+from cache_fabric.background import in_background
 from cache_fabric.errors import FabricClosedError
 from cache_fabric.folded_sums import DEAD, KINDS, SUMS, Folded, FoldedSums
 from cache_fabric.instrumentation.metrics import HOUR, MINUTE, Metrics
@@ -277,7 +278,7 @@ class KeptSums:
     def _begin(self) -> None:
         self._timer = None
         if not self._closed:
-            self._writing = asyncio.get_running_loop().create_task(self._write_quietly())
+            self._writing = in_background(self._write_quietly())
 
     async def _write_quietly(self) -> None:
         try:

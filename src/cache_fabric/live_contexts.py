@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from cache_fabric import codec
+from cache_fabric.background import in_background
 from cache_fabric.backoff import back_off
 from cache_fabric.context_rules import Body, Head, advance
 from cache_fabric.context_view import (
@@ -105,7 +106,7 @@ class LiveContexts:
                 if self.view is None:
                     await self._store.open()
                     await self._snapshot()
-                    self._following = asyncio.create_task(self._follow())
+                    self._following = in_background(self._follow())
                     self.tell("loaded", self.view)
         assert self.view is not None
         return self.view

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from cache_fabric.background import in_background
 from cache_fabric.breaker import Breaker
 from cache_fabric.errors import BackendTimeout, CacheFabricError
 
@@ -66,7 +67,7 @@ class Part:
         if self._opened:
             return
         if self._opening is None:
-            self._opening = asyncio.create_task(self._run_open())
+            self._opening = in_background(self._run_open())
             self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
             if math.isinf(self._open_deadline):
                 self._open_deadline = time.monotonic() + self._open_timeout

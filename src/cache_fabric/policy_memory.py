@@ -23,6 +23,7 @@ from functools import cached_property
 from typing import Any
 
 from cache_fabric import codec
+from cache_fabric.background import in_background
 from cache_fabric.config import FabricConfig
 from cache_fabric.errors import CodecError
 from cache_fabric.matcher.weights import Weights, prior_for
@@ -176,7 +177,7 @@ class PolicyMemory:
     def _write_soon(self) -> None:
         if self._writing:
             return
-        task = asyncio.get_running_loop().create_task(self.write())
+        task = in_background(self.write())
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
+from cache_fabric.background import in_background
 from cache_fabric.config import FabricConfig
 from cache_fabric.executions import JUDGED, Executions, Run
 from cache_fabric.stores.documents import Query
@@ -48,7 +49,7 @@ class Retention:
         if is_due and is_idle and not self._stopping and (self._max_age or self._max_count):
             self._writes = 0
             self._looks_at = time.time() + _HOUR
-            self._looking = asyncio.get_running_loop().create_task(self._apply_quietly())
+            self._looking = in_background(self._apply_quietly())
 
     async def apply(self) -> None:
         """Delete what is too old or too much; raises `BackendError` or `Degraded`."""

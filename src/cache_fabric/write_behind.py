@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cache_fabric.background import in_background
 from cache_fabric.types import CacheEntry
 
 __all__ = ["PendingWrite", "WriteBehind", "pending"]
@@ -106,7 +107,7 @@ class WriteBehind:
         self._waiting[item.key] = item
         self._bytes += len(item.data)
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._drain())
+            self._task = in_background(self._drain())
 
     def get(self, key: str) -> bytes | None:
         """Return the bytes of a write that has not landed yet."""

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import msgspec
 
+from cache_fabric.background import in_background
 from cache_fabric.backoff import back_off
 from cache_fabric.errors import BackendUnavailable, CacheFabricError
 from cache_fabric.indexes.base import VectorItem
@@ -84,7 +85,7 @@ class VectorLog:
     def follow(self, after: int, reader: Reader) -> None:
         """Tell the reader of all that others write after a revision."""
         self._stopped = False
-        self._following = asyncio.create_task(self._follow(after, reader))
+        self._following = in_background(self._follow(after, reader))
 
     async def wrote(self, items: Sequence[VectorItem]) -> None:
         """Append that these items are there now."""
