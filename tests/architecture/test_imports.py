@@ -15,6 +15,7 @@ SDKS = (
     "langchain_core",
     "litellm",
     "onnxruntime",
+    "opentelemetry",
     "pinecone",
     "qdrant_client",
     "redis",

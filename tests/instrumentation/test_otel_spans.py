@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from cache_fabric import CacheFabric, CacheOptions, CacheRequest, Usage
 from cache_fabric.errors import ConfigurationError, ValidationError, VersionConflict
 from cache_fabric.instrumentation import otel_names as names
+from cache_fabric.instrumentation._remembered import Remembered
 from cache_fabric.instrumentation.otel import instrument, uninstrument
 from cache_fabric.types import Hit, Miss
 from instrumentation.conftest import Told
@@ -264,6 +265,25 @@ async def test_a_huge_run_makes_a_bounded_number_of_spans(told: Told) -> None:
     steps = [{"kind": "tool", "name": "t"} for _ in range(5000)]
     told.fabric.track_soon("x1", "g", {"steps": steps})
     assert len(told.spans()) == 129
+
+
+def test_runs_that_nobody_ends_do_not_pile_up_and_are_exported(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cache_fabric.instrumentation._otel_runs._MOST_OPEN", 3)
+    told.start()
+    begun = [told.fabric.start_execution(f"g{n}") for n in range(5)]
+    assert [span.name for span in told.spans()] == ["invoke_workflow g0", "invoke_workflow g1"]
+    begun[0].finish()
+    assert [span.name for span in told.spans()][2:] == ["invoke_workflow g0"]
+
+
+def test_what_is_remembered_is_bounded_and_says_what_had_to_go() -> None:
+    table: Remembered[str, int] = Remembered(2)
+    gone = [table.put(*item) for item in (("a", 1), ("b", 2), ("a", 3), ("c", 4))]
+    assert gone == [[], [], [1], [2]]
+    assert (table.get("a"), table.get("b"), table.pop("c"), table.pop("c")) == (3, None, 4, None)
+    assert (table.clear(), table.clear()) == ([3], [])
 
 
 CANARIES = ("CANARY-SYSTEM", "CANARY-ASKED", "CANARY-SAID", "CANARY-COMMENT", "CANARY-GIVEN")
