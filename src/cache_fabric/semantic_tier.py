@@ -61,6 +61,11 @@ class SemanticTier:
         return self._embedder.identity
 
     @property
+    def parts(self) -> tuple[Part, Part]:
+        """Embedder and index, behind their breakers."""
+        return self._embedding, self._searching
+
+    @property
     def questions(self) -> str:
         """The partition of the questions of executions."""
         space = f"{QUESTIONS}1\0{self._config.namespace}\0{self.identity}"

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from cache_fabric.context_answers import ContextAnswers
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
+from cache_fabric.fabric_parts import Backends
 from cache_fabric.instrumentation.measured import FabricMetrics
 from cache_fabric.instrumentation.standing import Standing
 from cache_fabric.instrumentation.totals import Totals
@@ -267,6 +268,9 @@ class SyncCacheFabric(
 
     def standing(self) -> Standing:
         return self._fabric.standing()
+
+    def backends(self) -> Backends:
+        return self._fabric.backends()
 
     def inspect(self) -> Inspection:
         return self._call(self._fabric.inspect)

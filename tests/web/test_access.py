@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 
 from cache_fabric import CacheFabric, create_cache_fabric
 from cache_fabric.errors import ConfigurationError
-from cache_fabric.web import access, create_app
+from cache_fabric.web import create_app, tokens
 from cache_fabric.web.access import Access
+from cache_fabric.web.tokens import COOKIE, Token
 from web_server import serving
 
 TOKEN = "a-long-secret"
@@ -36,7 +38,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def note(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr(access, "sleep", note)
+    monkeypatch.setattr(tokens, "sleep", note)
     return waited
 
 
@@ -128,16 +130,17 @@ async def test_every_operation_but_the_probes_asks_for_the_token(
         for path, methods in paths.items():
             for method in methods:
                 said = await http.request(method, path.replace("{", "").replace("}", ""))
-                is_probe = path in {"/healthz", "/readyz"}
-                assert said.status_code == (200 if is_probe else 401), path
-                assert is_probe or said.headers["www-authenticate"] == "Bearer"
+                if path in {"/healthz", "/readyz", "/session"}:
+                    assert said.status_code in {200, 204, 400}
+                else:
+                    assert said.status_code == 401, path
+                    assert said.headers["www-authenticate"] == "Bearer"
 
 
 async def test_who_guesses_tokens_waits_longer_each_time_and_nobody_else_does(
     fabric: CacheFabric, quick: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = create_app(fabric, token=TOKEN)
-    door = Access(app, TOKEN)
+    door = Access(create_app(fabric), Token(TOKEN))
     transport = httpx.ASGITransport(app=door)
     with caplog.at_level(logging.DEBUG, "cache_fabric"):
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
@@ -164,7 +167,7 @@ async def test_guesses_that_wait_are_bounded(
         waiting += 1
         await released.wait()
 
-    monkeypatch.setattr(access, "sleep", wait)
+    monkeypatch.setattr(tokens, "sleep", wait)
     async with client(fabric) as http:
         wrong = {"authorization": "Bearer wrong"}
         guesses = [asyncio.create_task(http.get("/v1/contexts", headers=wrong)) for _ in range(99)]
@@ -205,7 +208,7 @@ async def test_get_changes_nothing(fabric: CacheFabric) -> None:
     async with client(fabric) as http:
         paths = (await http.get("/v1/openapi.json")).json()["paths"]
         for path, methods in paths.items():
-            if path != "/v1/watch":  # it does not end
+            if path not in {"/v1/watch", "/v1/events"}:  # they do not end
                 named = path.replace("{key}", "k").replace("{id}", "k").replace("{label}", "k")
                 assert (await http.get(f"{named}?id=1&delete=1")).status_code < 500
                 if "get" not in methods:
@@ -322,3 +325,67 @@ def test_a_websocket_is_refused(fabric: CacheFabric) -> None:
             "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
         }
         assert httpx.get(f"{url}/v1/watch", headers=upgrade, timeout=10).status_code == 403
+
+
+OWN = {"origin": "http://localhost:8090"}
+
+
+async def test_a_session_opens_the_api_to_its_own_pages(fabric: CacheFabric) -> None:
+    async with client(fabric) as http:
+        del http.headers["authorization"]
+        begun = await http.post("/session", json={"token": TOKEN}, headers=OWN)
+        assert begun.status_code == 204
+        [set_cookie] = begun.headers.get_list("set-cookie")
+        assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(set_cookie.split("; "))
+        assert TOKEN not in set_cookie
+        assert (await http.get("/v1/contexts")).status_code == 200
+        body = {"value": 1}
+        assert (await http.put("/v1/contexts/k", json=body)).status_code == 403
+        foreign = {"origin": "http://evil.example"}
+        assert (await http.put("/v1/contexts/k", json=body, headers=foreign)).status_code == 403
+        assert (await http.put("/v1/contexts/k", json=body, headers=OWN)).status_code == 201
+        assert (await http.delete("/session", headers=OWN)).status_code == 204
+        assert (await http.get("/v1/contexts")).status_code == 401
+
+
+async def test_a_session_needs_the_token(fabric: CacheFabric, quick: list[float]) -> None:
+    async with client(fabric) as http:
+        del http.headers["authorization"]
+        refused = await http.post("/session", json={"token": "wrong"}, headers=OWN)
+        assert (refused.status_code, len(quick)) == (401, 1)
+        assert "set-cookie" not in refused.headers
+        foreign = {"origin": "http://evil.example"}
+        stolen = await http.post("/session", json={"token": TOKEN}, headers=foreign)
+        assert (stolen.status_code, "set-cookie" in stolen.headers) == (403, False)
+
+
+async def test_a_session_outlasts_the_server_and_not_its_token(
+    fabric: CacheFabric, quick: list[float]
+) -> None:
+    cookie = {"cookie": f"{COOKIE}={Token(TOKEN).new_session()}"}
+    async with client(fabric) as http:
+        del http.headers["authorization"]
+        assert (await http.get("/v1/contexts", headers=cookie)).status_code == 200
+    async with client(fabric, token="another") as http:
+        del http.headers["authorization"]
+        assert (await http.get("/v1/contexts", headers=cookie)).status_code == 401
+
+
+async def test_a_session_ends(
+    fabric: CacheFabric, quick: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cookie = {"cookie": f"{COOKIE}={Token(TOKEN).new_session()}"}
+    later = time.time() + tokens.SESSION_SECONDS + 1
+    monkeypatch.setattr("cache_fabric.web.tokens.time.time", lambda: later)
+    async with client(fabric) as http:
+        del http.headers["authorization"]
+        assert (await http.get("/v1/contexts", headers=cookie)).status_code == 401
+
+
+@pytest.mark.parametrize("value", ["", ".", "9999999999.", "9999999999.00", "x.y", "\xe9", "=;"])
+async def test_a_forged_session_opens_nothing(
+    fabric: CacheFabric, quick: list[float], value: str
+) -> None:
+    async with client(fabric) as http:
+        headers = {b"cookie": f"{COOKIE}={value}".encode("latin-1"), b"authorization": b""}
+        assert (await http.get("/v1/contexts", headers=headers)).status_code == 401

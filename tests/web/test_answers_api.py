@@ -139,11 +139,11 @@ async def test_a_lookup_and_an_answer_are_explained(
     kept = (await stored(http, (await looked_up(http))["ticket"])).json()["id"]
     await fabric.flush()
     hit = await looked_up(http)
-    lookup = (await http.get(f"/v1/answers/{hit['lookup_id']}/explain")).json()
+    lookup = (await http.get(f"/v1/explain/{hit['lookup_id']}")).json()
     assert (lookup["outcome"], lookup["entry_id"], lookup["question"]) == ("hit", kept, None)
-    answer = (await http.get(f"/v1/answers/{kept}/explain?texts=true")).json()
+    answer = (await http.get(f"/v1/explain/{kept}?texts=true")).json()
     assert (answer["state"], answer["question"]) == ("active", "How do I reset my password?")
-    assert (await http.get("/v1/answers/none/explain")).status_code == 404
+    assert (await http.get("/v1/explain/none")).status_code == 404
 
 
 async def test_invalidating_needs_a_name(fabric: CacheFabric, http: httpx.AsyncClient) -> None:

@@ -124,7 +124,7 @@ def answer_operations(fabric: CacheFabric) -> tuple[Operation, ...]:
         ),
         Operation(
             method="GET",
-            path=f"{_ONE}/explain",
+            path="/v1/explain/{id}",
             call=explain,
             summary="Explain a lookup by its lookup_id, or a kept answer by its id",
             query=Shown,

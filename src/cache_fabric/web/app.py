@@ -10,7 +10,6 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cache_fabric.errors import ConfigurationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.web.access import Access
 from cache_fabric.web.answers import answer_operations
@@ -18,16 +17,21 @@ from cache_fabric.web.bundles import bundle_operations
 from cache_fabric.web.context_versions import version_operations
 from cache_fabric.web.contexts import context_operations
 from cache_fabric.web.errors import refusal
+from cache_fabric.web.events import event_operations
 from cache_fabric.web.executions import execution_operations
 from cache_fabric.web.feedback import feedback_operations
 from cache_fabric.web.figures import figure_operations
 from cache_fabric.web.health import health_operations
+from cache_fabric.web.hub import Hub
 from cache_fabric.web.lookups import lookup_operations
 from cache_fabric.web.metrics import metrics_operations
 from cache_fabric.web.openapi import document_operation
 from cache_fabric.web.operations import Operation, routes
 from cache_fabric.web.parts import part_routes
+from cache_fabric.web.sessions import session_operations
 from cache_fabric.web.similar import similar_operations
+from cache_fabric.web.system import system_operations
+from cache_fabric.web.tokens import Token
 from cache_fabric.web.watching import watch_operations
 
 __all__ = ["create_app"]
@@ -39,6 +43,7 @@ def create_app(
     token: str | None = None,
     trusted: bool = False,
     hosts: Iterable[str] = (),
+    content: bool = False,
 ) -> Starlette:
     """Return the ASGI application of a fabric, which it uses as it is and never closes.
 
@@ -56,24 +61,28 @@ def create_app(
             not believed whose word it is either: it counts as that of the user of the run, and all
             runs without one are of one and the same stranger, who cannot agree with himself.
         hosts: Names that the server is reached under, beside ``localhost`` and any IP address.
+        content: Whether ``/v1/events`` tells what was asked, beside what came of it.
 
     Raises `ConfigurationError` for a token without text.
     """
-    if token is not None and not token:
-        raise ConfigurationError("token: expected text; None lets everybody in")
+    bearer = None if token is None else Token(token)
+    hub = Hub(fabric, content=content)
     return Starlette(
         routes=[
-            *routes(_operations(fabric, trusted=trusted)),
+            *routes(_operations(fabric, bearer, hub, trusted=trusted)),
             *(part_routes(fabric) if token is not None else ()),
         ],
-        middleware=[Middleware(Access, token=token, hosts=hosts)],
+        middleware=[Middleware(Access, token=bearer, hosts=hosts)],
         exception_handlers={HTTPException: _refused},
     )
 
 
-def _operations(fabric: CacheFabric, *, trusted: bool) -> tuple[Operation, ...]:
+def _operations(
+    fabric: CacheFabric, token: Token | None, hub: Hub, *, trusted: bool
+) -> tuple[Operation, ...]:
     operations = (
         *health_operations(fabric),
+        *session_operations(token),
         *context_operations(fabric),
         *version_operations(fabric),
         *bundle_operations(fabric),
@@ -84,6 +93,8 @@ def _operations(fabric: CacheFabric, *, trusted: bool) -> tuple[Operation, ...]:
         *execution_operations(fabric),
         *feedback_operations(fabric, trusted=trusted),
         *figure_operations(fabric),
+        *system_operations(fabric),
+        *event_operations(fabric, hub),
         *metrics_operations(fabric),
     )
     return (*operations, document_operation(operations))

@@ -18,13 +18,30 @@ class Window(Struct, forbid_unknown_fields=True):
     window: str | None = None
 
 
+class Series(Struct):
+    """A row a minute, or an hour."""
+
+    items: list[dict[str, Any]]
+
+
 def figure_operations(fabric: CacheFabric) -> tuple[Operation, ...]:
-    """Return the operation that tells the figures."""
+    """Return the operations that tell the figures."""
 
     async def figures(asked: Asked) -> dict[str, Any]:
         return await fabric.get_metrics(asked.query.window)
 
+    async def series(asked: Asked) -> Series:
+        return Series(await fabric.get_metrics_series(asked.query.window))
+
     return (
+        Operation(
+            method="GET",
+            path="/v1/metrics/series",
+            call=series,
+            summary="Say what was measured over time, at most a day back, oldest row first",
+            query=Window,
+            returns=Series,
+        ),
         Operation(
             method="GET",
             path="/v1/metrics",

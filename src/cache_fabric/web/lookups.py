@@ -27,6 +27,7 @@ class Options(Struct, forbid_unknown_fields=True, kw_only=True):
     refresh: bool = False
     max_age: float | None = None
     tags: list[str] = field(default_factory=list)
+    graph: str | None = None
 
 
 class Call(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -165,6 +166,7 @@ def _request(call: Call) -> CacheRequest:
         refresh=given.refresh,
         max_age=given.max_age,
         tags=tuple(given.tags),
+        graph=given.graph,
     )
     return CacheRequest(
         model=call.model,

@@ -12,7 +12,7 @@ from cache_fabric.records import ContextEntry
 from cache_fabric.scopes import SEPARATOR
 from cache_fabric.types import CacheEntry, Usage
 
-__all__ = ["Answer", "Context", "Contexts", "answer", "context"]
+__all__ = ["Answer", "Context", "Contexts", "answer", "context", "use_of"]
 
 
 class Context(Struct, kw_only=True):
@@ -81,9 +81,10 @@ class ContextUse(Struct):
 def answer(entry: CacheEntry) -> Answer:
     """Return a kept answer as it is answered."""
     shown = {name: getattr(entry, name) for name in Answer.__struct_fields__ if name != "contexts"}
-    return Answer(**shown, contexts=[_use(path, number) for path, number in entry.contexts])
+    return Answer(**shown, contexts=[use_of(path, number) for path, number in entry.contexts])
 
 
-def _use(path: str, behaviour: int) -> ContextUse:
+def use_of(path: str, behaviour: int) -> ContextUse:
+    """Return the path and behaviour of a context in words of their own."""
     scope, *_, key = path.split(SEPARATOR)
     return ContextUse(key, scope, behaviour)

@@ -1,0 +1,55 @@
+"""``/session``: a browser exchanges the token for a cookie that no script can read."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from cache_fabric.web.errors import refusal
+from cache_fabric.web.operations import Asked, Operation, Reply
+from cache_fabric.web.tokens import COOKIE, SESSION_SECONDS, Token
+
+__all__ = ["session_operations"]
+
+_ATTRIBUTES = "Path=/; HttpOnly; SameSite=Strict"
+
+
+class Login(Struct, forbid_unknown_fields=True):
+    """What the printed address has behind its ``#``."""
+
+    token: str
+
+
+def session_operations(token: Token | None) -> tuple[Operation, ...]:
+    """Return the operations that begin and end a session."""
+
+    async def begin(asked: Asked) -> object:
+        if token is None:
+            return Reply(status=204)
+        if not token.matches(asked.body.token):
+            await token.slow_down()
+            return refusal(401, "token", "this is not the API's token")
+        cookie = f"{COOKIE}={token.new_session()}; Max-Age={SESSION_SECONDS}; {_ATTRIBUTES}"
+        return Reply(status=204, headers={"set-cookie": cookie})
+
+    async def end(_: Asked) -> Reply:
+        cookie = f"{COOKIE}=; Max-Age=0; {_ATTRIBUTES}"
+        return Reply(status=204, headers={"set-cookie": cookie})
+
+    return (
+        Operation(
+            method="POST",
+            path="/session",
+            call=begin,
+            summary="Exchange the token for the cookie of a session",
+            body=Login,
+            status=204,
+            also=(401,),
+        ),
+        Operation(
+            method="DELETE",
+            path="/session",
+            call=end,
+            summary="Forget the cookie of the session",
+            status=204,
+        ),
+    )
