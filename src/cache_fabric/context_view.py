@@ -51,6 +51,7 @@ class View:
     ) -> None:
         self.revision = revision
         self.heads = heads
+        self._freshness = freshness
         self.entries: dict[str, ContextEntry] = {}
         self.texts: dict[str, list[tuple[str, int]]] = {}
         for path, (head, changed) in heads.items():
@@ -67,6 +68,15 @@ class View:
             for path, behaviour in sorted(found or ()):
                 if path.startswith(prefix):
                     return path, behaviour
+        return None
+
+    def entry(self, key: str, owner: Owner) -> ContextEntry | None:
+        """Return the current version from the narrowest scope of an owner that has the key."""
+        levels = owner.levels()
+        for depth, level in enumerate(levels, 1):
+            head, changed = self.heads.get(owner.path(level, key), (None, 0))
+            if head is not None and is_there(head, time.time()):
+                return entry_of(head.body, changed, head, self._freshness, levels[:depth])
         return None
 
     def path_of(self, key: str, owner: Owner) -> str | None:

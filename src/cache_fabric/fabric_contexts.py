@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 from cache_fabric.bundle import Bundle, deletion, labelling, setting
@@ -119,19 +119,23 @@ class ContextMethods:
     async def known_context(
         self, key: str, *, tenant: str | None = None, user: str | None = None
     ) -> ContextEntry | None:
-        """Return what this process knows of a context, from the narrowest scope that has it.
+        """Return what this process knows of a context; see `known_contexts`."""
+        return (await self.known_contexts([key], tenant=tenant, user=user))[0]
 
-        For a host on the way to a model. Only a first read may wait for the store, for
-        ``exact_timeout`` at the most; while the store is away, what was known last is returned,
-        and ``None`` where nothing was.
+    async def known_contexts(
+        self, keys: Iterable[str], *, tenant: str | None = None, user: str | None = None
+    ) -> list[ContextEntry | None]:
+        """Return what this process knows of contexts, each from the narrowest scope that has it.
+
+        For a host on the way to a model. All are as they were at one revision, so that no bundle is
+        seen in part. Only a first read may wait for the store, for ``exact_timeout`` at the most;
+        while the store is away, what was known last is returned, and ``None`` where nothing was.
         """
         live = self._life().contexts.live
         if live.view is None:
             await self._run(lambda life: life.know_contexts())
-        if live.view is None:
-            return None
-        owner = Owner(tenant, user)
-        return await self._run(lambda life: life.contexts.get(check_key(key), None, owner))
+        view, owner = live.view, Owner(tenant, user)
+        return [None if view is None else view.entry(check_key(key), owner) for key in keys]
 
     async def update_context(
         self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cache_fabric.bundle import Bundle
@@ -83,6 +83,11 @@ class SyncContextMethods(SyncView):
         self, key: str, *, tenant: str | None = None, user: str | None = None
     ) -> ContextEntry | None:
         return self._call(lambda: self._fabric.known_context(key, tenant=tenant, user=user))
+
+    def known_contexts(
+        self, keys: Iterable[str], *, tenant: str | None = None, user: str | None = None
+    ) -> list[ContextEntry | None]:
+        return self._call(lambda: self._fabric.known_contexts(keys, tenant=tenant, user=user))
 
     def update_context(
         self, key: str, value: Any, merge: bool = False, *, if_version: int | None = None

@@ -40,3 +40,25 @@ async def test_it_is_the_current_version_of_the_narrowest_scope(fabric: CacheFab
 async def test_a_store_that_cannot_be_read_is_nothing_known(store: Any) -> None:
     async with create_cache_fabric("memory", store=store("n")) as fabric:
         assert await fabric.known_context("k") is None
+
+
+async def test_several_are_as_they_were_at_one_revision(fabric: CacheFabric) -> None:
+    """A publisher changes both at once, as fast as it can; no reader sees one of them changed."""
+
+    async def publish() -> None:
+        for number in range(100):
+            async with fabric.publish() as bundle:
+                bundle.set_context("a", f"{number}")
+                bundle.set_context("b", f"{number}")
+
+    publishing = asyncio.create_task(publish())
+    seen = set()
+    while not publishing.done():
+        one, other = await fabric.known_contexts(["a", "b"])
+        assert (one and one.value) == (other and other.value)
+        seen.add(one and one.value)
+        await asyncio.sleep(0)
+    await publishing
+    assert len(seen) > 1
+    later = await asyncio.to_thread(fabric.sync.known_contexts, ["a", "missing"])
+    assert [entry and entry.value for entry in later] == ["99", None]

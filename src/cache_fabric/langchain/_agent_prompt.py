@@ -88,13 +88,11 @@ class AgentPrompt:
 
     def read(self, tenant: str | None, user: str | None) -> list[Read]:
         """Return what is known of the contexts now; waits for no store beyond the budget."""
-        known = self._fabric.sync.known_context
-        return self._as_read([known(key, tenant=tenant, user=user) for key in self.keys])
+        return self._as_read(self._fabric.sync.known_contexts(self.keys, tenant=tenant, user=user))
 
     async def aread(self, tenant: str | None, user: str | None) -> list[Read]:
         """As `read`, without blocking the running loop."""
-        known = self._fabric.known_context
-        return self._as_read([await known(key, tenant=tenant, user=user) for key in self.keys])
+        return self._as_read(await self._fabric.known_contexts(self.keys, tenant=tenant, user=user))
 
     def apply(self, request: ModelRequest[Any], read: list[Read]) -> Prompted:
         """Return the request with the system prompt and the tool definitions that were read."""
