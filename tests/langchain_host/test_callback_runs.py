@@ -274,6 +274,15 @@ def test_a_name_and_tags_can_be_given(make_chat: MakeChat, exact: CacheFabric) -
     assert execution.tags == ("nightly", "eu")
 
 
+@pytest.mark.parametrize(("said", "kept"), [("order-1", True), ("", False), (7, False)])
+def test_a_run_can_be_tracked_under_an_id_of_the_caller(
+    make_chat: MakeChat, tracked: Tracked, said: Any, kept: bool
+) -> None:
+    config, own = tracked.config(metadata={"cache_fabric_execution": said})
+    (PROMPT | make_chat()).invoke({"question": "Hi"}, config)
+    assert tracked.only().execution_id == (said if kept else str(own))
+
+
 def test_executions_can_be_searched(make_chat: MakeChat, tracked: Tracked) -> None:
     config, run_id = tracked.config(run_name="capitals")
     (PROMPT | make_chat()).invoke({"question": "capital?"}, config)

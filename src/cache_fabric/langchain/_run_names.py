@@ -1,4 +1,4 @@
-"""Tenant and user as a run names them in its metadata.
+"""Tenant, user and execution as a run names them in its metadata.
 
 ``config={"metadata": {"cache_fabric_tenant": "acme"}}`` on a model, a chain or a graph. LangChain
 gives a model's ``_stream`` no run manager, so the metadata of a run is handed from the methods that
@@ -17,10 +17,12 @@ from langchain_core.runnables.config import ensure_config
 
 from cache_fabric.langchain._closing import aclosed, closed
 
-__all__ = ["TENANT", "USER", "entries_of", "run_metadata"]
+__all__ = ["EXECUTION", "TENANT", "USER", "entries_of", "run_metadata"]
 
 TENANT = "cache_fabric_tenant"
 USER = "cache_fabric_user"
+EXECUTION = "cache_fabric_execution"
+"""Id under which a root run is tracked, where its own will not do."""
 
 _RUN: ContextVar[Mapping[str, Any]] = ContextVar("cache_fabric_run", default=MappingProxyType({}))
 

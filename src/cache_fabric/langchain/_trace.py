@@ -151,6 +151,7 @@ class Trace:
 
     Attributes:
         graph: Name of the execution's graph.
+        known_as: Id of the execution, where the run names another than its own.
         raw_tags, raw_metadata: As LangChain gave them; steps inherit them and need not repeat them.
         tenant, user: Whose run it is, as the run or the first call in it says.
         nodes: Names of the graph's nodes in the order of their starts.
@@ -163,6 +164,7 @@ class Trace:
 
     id: str
     graph: str
+    known_as: str | None = None
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     raw_tags: Iterable[str] = ()
@@ -186,6 +188,10 @@ class Trace:
     own: Allowance = field(default_factory=lambda: Allowance(_CHARACTERS_OF_STEPS))
     of_input: Allowance = field(default_factory=lambda: Allowance(_CHARACTERS_OF_RUN))
     of_output: Allowance = field(default_factory=lambda: Allowance(_CHARACTERS_OF_RUN))
+
+    def is_known_as(self, execution_id: Any) -> None:
+        """Take note of the id that the execution is to have."""
+        self.known_as = _name(execution_id, "execution_id")
 
     def belongs_to(self, tenant: Any, user: Any) -> None:
         """Take note of whose the run is; the first who says it has said it."""

@@ -15,7 +15,7 @@ from cache_fabric.langchain._answer import to_answer
 from cache_fabric.langchain._lookups import Asking, asking
 from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._plain import Detail, plain
-from cache_fabric.langchain._run_names import TENANT, USER
+from cache_fabric.langchain._run_names import EXECUTION, TENANT, USER
 from cache_fabric.langchain._runs import Run, Runs
 from cache_fabric.langchain._trace import Kind, Status, Step, Trace
 from cache_fabric.offline_encodings import at_hand
@@ -192,6 +192,7 @@ class Tracker:
             trace.metadata = events.own_metadata(metadata, {}, trace.of_input)
             trace.thread_id = events.thread_of(metadata)
             trace.belongs_to(metadata.get(TENANT), metadata.get(USER))
+            trace.is_known_as(metadata.get(EXECUTION))
         elif step is not None and step.is_listed:
             step.tags = events.own_tags(tags, trace.raw_tags)
             step.metadata = events.own_metadata(metadata, trace.raw_metadata, trace.own)
@@ -206,7 +207,7 @@ class Tracker:
 
     def _hand_over(self, trace: Trace) -> None:
         self.fabric.track_soon(
-            trace.id,
+            trace.known_as or trace.id,
             trace.graph,
             trace.state(),
             tags=trace.tags,

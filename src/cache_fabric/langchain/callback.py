@@ -58,7 +58,8 @@ class FabricCallbackHandler(BaseCallbackHandler):
     """Tracks every run as an execution: one record of what ran, what it cost and what was cached.
 
     Give it to a call (``config={"callbacks": [...]}``), or install it everywhere with `install`.
-    The execution's id is the root's run id. Its state holds input, output, status
+    The execution's id is the root's run id, or what the root's metadata says under
+    ``cache_fabric_execution``. Its state holds input, output, status
     (``success``, ``error``, ``interrupted``, ``cancelled``, ``unfinished``), nodes_executed,
     steps, tokens and cost that were spent, what hits saved, contexts, metadata and thread_id; a
     hit is never spend. Money is in dollars, times are epoch seconds, unknown is ``None``.
