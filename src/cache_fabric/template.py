@@ -11,7 +11,7 @@ from typing import Any
 
 from cache_fabric.errors import ValidationError
 
-__all__ = ["fill", "variables"]
+__all__ = ["fill", "fill_known", "variables"]
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}|\{([A-Za-z_]\w*)\}")
 
@@ -27,3 +27,13 @@ def fill(text: str, values: Mapping[str, Any]) -> str:
     if missing:
         raise ValidationError("render", f"expected values for {', '.join(missing)}")
     return _VARIABLE.sub(lambda m: str(values[m[1] or m[2]]), text)
+
+
+def fill_known(text: str, values: Mapping[str, Any]) -> str:
+    """Return the text with every variable replaced that has a value; the others stay as they are.
+
+    For texts whose author may not have meant a variable: an example in braces.
+    """
+    return _VARIABLE.sub(
+        lambda m: str(values[name]) if (name := m[1] or m[2]) in values else m[0], text
+    )

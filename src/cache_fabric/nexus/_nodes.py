@@ -1,0 +1,158 @@
+"""What each kind of node does, and how its outcome becomes the next step of the graph."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool
+from langgraph.errors import GraphBubbleUp
+from langgraph.graph import END
+from langgraph.types import Command, interrupt
+
+from cache_fabric.nexus._models import Models
+from cache_fabric.nexus._state import merged, names_in, written
+from cache_fabric.nexus._texts import Texts
+from cache_fabric.nexus._tools import call_tool
+from cache_fabric.nexus.manifest import Node, Tool
+from cache_fabric.nexus.routing import Happened, Ways
+
+__all__ = [
+    "Act",
+    "Done",
+    "ask_model",
+    "ask_person",
+    "nothing",
+    "run_graph",
+    "run_task",
+    "step",
+    "use_tool",
+]
+
+_YES = frozenset({"approve", "approved", "yes", "y", "ok", "true"})
+_NO = frozenset({"reject", "rejected", "no", "n", "deny", "denied", "false"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What came of a node.
+
+    Attributes:
+        said: Its answer, ``None`` for nothing; routes and conditions look at it.
+        update: What else becomes of the state.
+        happened: As edges name it.
+    """
+
+    said: Any = None
+    update: Mapping[str, Any] = field(default_factory=dict)
+    happened: Happened = "success"
+
+
+Act = Callable[[dict[str, Any], RunnableConfig], Awaitable[Done]]
+
+
+def step(node: Node, act: Act, ways: Ways) -> Callable[..., Awaitable[Command[str]]]:
+    """Return the function of a node: it acts, and goes on along one of its ways.
+
+    An error goes along the way for errors; without one it ends the run, as it is.
+    """
+
+    async def run(state: dict[str, Any], config: RunnableConfig) -> Command[str]:
+        try:
+            done = await act(state, config)
+            update = {**done.update, **written(node.id, done.said)}
+            after = merged(state, update)
+            target = ways.after(done.happened, done.said, names_in(after))
+        except GraphBubbleUp:  # how LangGraph pauses
+            raise
+        except Exception as error:
+            happened: Happened = "timeout" if isinstance(error, TimeoutError) else "error"
+            update = {
+                "error": {"node": node.id, "type": type(error).__name__, "message": f"{error}"}
+            }
+            target = ways.after(happened, None, names_in(merged(state, update)))
+            if target is None:
+                raise
+        return Command(update={"__root__": update}, goto=END if target is None else target)
+
+    return run
+
+
+async def nothing(_state: dict[str, Any], _config: RunnableConfig) -> Done:
+    """Do nothing: a node that only stands for a place in the graph."""
+    return Done()
+
+
+def ask_model(models: Models, texts: Texts, key: str, name: str | None, *, speaks: bool) -> Act:
+    """Return the act of a router, or of a task with a prompt.
+
+    ``speaks``: its answer is part of the conversation. That of a router which chooses the way is
+    not: a label that looks like the assistant's last word would mislead the next model.
+    """
+
+    async def act(state: dict[str, Any], config: RunnableConfig) -> Done:
+        text = await texts.text(key, state, config)
+        answer = await models.ask(name, text, state, config)
+        update = {"messages": [answer]} if speaks and state.get("messages") else {}
+        return Done(said=answer.text, update=update)
+
+    return act
+
+
+def run_task(task: Callable[[dict[str, Any]], Any]) -> Act:
+    """Return the act of a callable: it is given the state, and returns an update or an answer."""
+
+    async def act(state: dict[str, Any], _config: RunnableConfig) -> Done:
+        if inspect.iscoroutinefunction(task):
+            given = await task({**state})
+        else:
+            given = await asyncio.to_thread(task, {**state})
+        if isinstance(given, Mapping):
+            return Done(said=given.get("output"), update=given)
+        return Done(said=given)
+
+    return act
+
+
+def use_tool(tool: BaseTool, node: Node, declared: Tool) -> Act:
+    """Return the act of a tool node; its ``output_map`` puts fields of a result into the state."""
+    places = node.config.get("output_map") or {}
+
+    async def act(state: dict[str, Any], config: RunnableConfig) -> Done:
+        result = await call_tool(tool, node, declared, state, config)
+        found = result if isinstance(result, Mapping) else {}
+        update = {place: found[name] for name, place in places.items() if name in found}
+        return Done(said=result, update=update)
+
+    return act
+
+
+def ask_person(texts: Texts, key: str | None, graph: str, node: Node) -> Act:
+    """Return the act of a human node: the run pauses, and goes on with what the person says."""
+
+    async def act(state: dict[str, Any], config: RunnableConfig) -> Done:
+        prompt = None if key is None else (await texts.text(key, state, config)).value
+        answer = interrupt({"graph": graph, "node": node.id, "prompt": prompt})
+        return Done(said=answer, happened=_verdict(answer))
+
+    return act
+
+
+def run_graph(inner: Any) -> Act:
+    """Return the act of a subgraph: it runs on the state, and leaves its own."""
+
+    async def act(state: dict[str, Any], config: RunnableConfig) -> Done:
+        after = await inner.ainvoke(state, config)
+        return Done(said=after.get("output"), update=after)
+
+    return act
+
+
+def _verdict(answer: Any) -> Happened:
+    said = answer.get("approved") if isinstance(answer, Mapping) else answer
+    said = str(said).strip().casefold() if isinstance(said, str | bool) else ""
+    return "approval" if said in _YES else "rejection" if said in _NO else "success"
