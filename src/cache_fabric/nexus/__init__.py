@@ -1,7 +1,10 @@
 """From compiled manifests to running agents; importing this package imports no SDK.
 
-``ManifestRuntime`` runs a graph of a manifest on LangGraph, with every prompt as the fabric has it
-at the call.
+``read_manifest`` reads a manifest of any of the ``FORMATS``; ``compile_manifest`` publishes what it
+says as one bundle. ``ManifestRuntime`` runs a graph of it on LangGraph, with every prompt as the
+fabric has it at the call. ``store_manifest_contexts``, ``get_router_prompt_from_fabric``,
+``FabricAwareRuntime``, ``track_execution_with_fabric`` and ``record_feedback_to_fabric`` are for
+code that was written against ``universal_agent_nexus.cache_fabric``.
 """
 
 from __future__ import annotations
@@ -12,16 +15,51 @@ from typing import TYPE_CHECKING, Any
 from cache_fabric.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from cache_fabric.nexus.aware_runtime import FabricAwareRuntime
+    from cache_fabric.nexus.compile import Compilation, compile_manifest
+    from cache_fabric.nexus.formats import FORMATS, read_manifest
+    from cache_fabric.nexus.manifest import Manifest
     from cache_fabric.nexus.runtime import ManifestRuntime
+    from cache_fabric.nexus.seed import (
+        get_router_prompt_from_fabric,
+        record_feedback_to_fabric,
+        store_manifest_contexts,
+        track_execution_with_fabric,
+    )
 
 __all__ = [
+    "FORMATS",
+    "Compilation",
+    "FabricAwareRuntime",
+    "Manifest",
     "ManifestRuntime",
+    "compile_manifest",
+    "get_router_prompt_from_fabric",
+    "read_manifest",
+    "record_feedback_to_fabric",
+    "store_manifest_contexts",
+    "track_execution_with_fabric",
 ]
 
 _MODULES = {
+    "FORMATS": "formats",
+    "Compilation": "compile",
+    "FabricAwareRuntime": "aware_runtime",
+    "Manifest": "manifest",
     "ManifestRuntime": "runtime",
+    "compile_manifest": "compile",
+    "get_router_prompt_from_fabric": "seed",
+    "read_manifest": "formats",
+    "record_feedback_to_fabric": "seed",
+    "store_manifest_contexts": "seed",
+    "track_execution_with_fabric": "seed",
 }
-_EXTRAS = {"langchain_core": "langgraph", "langgraph": "langgraph", "simpleeval": "nexus"}
+_EXTRAS = {
+    "langchain_core": "langgraph",
+    "langgraph": "langgraph",
+    "simpleeval": "nexus",
+    "yaml": "nexus",
+}
 
 
 def __getattr__(name: str) -> Any:
