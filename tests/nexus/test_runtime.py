@@ -11,7 +11,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from cache_fabric import CacheFabric, ContextScope, ExactOnly, create_cache_fabric
+from cache_fabric import CacheFabric, ContextScope, ExactOnly, Threshold, create_cache_fabric
 from cache_fabric.errors import ManifestError, ValidationError
 from cache_fabric.nexus.manifest import Edge, Manifest, Node, Place, Tool
 from cache_fabric.nexus.runtime import ManifestRuntime
@@ -155,6 +155,20 @@ async def test_a_prompt_is_filled_from_the_state_and_other_braces_stay(fabric: C
     after = await runtime.execute("run", {"who": "Ann"})
     assert after["output"] == 'Sum ["a", 1] up for Ann as {"text": {unknown}}.'
     assert [type(message) for message in asked.calls[0]] == [HumanMessage]
+
+
+async def test_a_filled_prompt_alone_is_never_answered_by_meaning() -> None:
+    """It is all of the question, so that another version would be a question like it."""
+    key = "node:main:sum:prompt"
+    drawn = manifest(graph([task("sum")], []), texts={key: "Sum the post up: {post}"})
+    asked = model()
+    async with create_cache_fabric("memory", policy=Threshold(0.5)) as fabric:
+        runtime = ManifestRuntime(drawn, fabric, model=asked)
+        for text in ("Sum the post up: {post}", "Please sum the post up: {post}"):
+            await fabric.set_context(key, text)
+            for _ in range(2):
+                await runtime.execute("run", {"post": "My dog has run away."})
+    assert len(asked.calls) == 2
 
 
 async def test_nothing_to_answer_is_told(fabric: CacheFabric) -> None:

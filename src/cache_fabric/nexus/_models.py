@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -16,6 +17,7 @@ from cache_fabric.langchain.chat_model import cached
 from cache_fabric.nexus._state import QUESTIONS, as_text, conversation, names_in
 from cache_fabric.nexus._texts import Text
 from cache_fabric.options import CacheOptions
+from cache_fabric.policy import ExactOnly
 from cache_fabric.template import fill_known, variables
 
 __all__ = ["Model", "Models"]
@@ -37,10 +39,11 @@ class Models:
         self._fabric = fabric
         self._given = model
         self._options = options
-        self._wrapped: dict[str | None, BaseChatModel] = {}
-        if isinstance(model, BaseChatModel):
-            self._wrapped[None] = cached(model, fabric, options=options)
-        elif not callable(model):
+        # Asked alone, a filled text is all of the question: by meaning, another version of it would
+        # be found as a question like it.
+        self._exactly = replace(options, policy=ExactOnly())
+        self._wrapped: dict[tuple[str | None, bool], BaseChatModel] = {}
+        if not isinstance(model, BaseChatModel) and not callable(model):
             raise ValidationError(
                 "model", f"expected a chat model or a function, got {type(model).__name__}"
             )
@@ -62,12 +65,12 @@ class Models:
             raise ValidationError("input_data", expected)
         messages = [SystemMessage(rendered), *said] if said else [HumanMessage(rendered)]
         marked = merge_configs(config, {"metadata": text.marks})
-        return await self._model(name).ainvoke(messages, marked)
+        return await self._model(name, exactly=not said).ainvoke(messages, marked)
 
-    def _model(self, name: str | None) -> BaseChatModel:
-        if isinstance(self._given, BaseChatModel):
-            return self._wrapped[None]
-        if name not in self._wrapped:
-            made = self._given(name)
-            self._wrapped[name] = cached(made, self._fabric, options=self._options)
-        return self._wrapped[name]
+    def _model(self, name: str | None, *, exactly: bool) -> BaseChatModel:
+        if (name, exactly) not in self._wrapped:
+            given = self._given
+            made = given if isinstance(given, BaseChatModel) else given(name)
+            options = self._exactly if exactly else self._options
+            self._wrapped[name, exactly] = cached(made, self._fabric, options=options)
+        return self._wrapped[name, exactly]
