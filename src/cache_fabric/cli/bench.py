@@ -59,6 +59,13 @@ def _proxy() -> list[Row]:
     return proxy_throughput()
 
 
+def _graph() -> list[Row]:
+    """Measure from a publish until a call of a running graph uses it."""
+    from cache_fabric.bench.running_graph import publish_to_call  # langgraph
+
+    return publish_to_call()
+
+
 _BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "exact": exact_hits,
     "semantic": semantic_hits,
@@ -69,6 +76,7 @@ _BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "manifests": _manifests,
     "contexts": context_reads,
     "publish": publish_to_seen,
+    "graph": _graph,
 }
 
 app = typer.Typer(help="Run benchmarks, print a table each and write the same as JSON.")
