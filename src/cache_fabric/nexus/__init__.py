@@ -1,10 +1,11 @@
 """From compiled manifests to running agents; importing this package imports no SDK.
 
 ``read_manifest`` reads a manifest of any of the ``FORMATS``; ``compile_manifest`` publishes what it
-says as one bundle. ``ManifestRuntime`` runs a graph of it on LangGraph, with every prompt as the
-fabric has it at the call. ``store_manifest_contexts``, ``get_router_prompt_from_fabric``,
-``FabricAwareRuntime``, ``track_execution_with_fabric`` and ``record_feedback_to_fabric`` are for
-code that was written against ``universal_agent_nexus.cache_fabric``.
+says as one bundle, ``watch_manifest`` whenever the file changes. ``ManifestRuntime`` runs a graph
+of it on LangGraph, with every prompt as the fabric has it at the call. ``store_manifest_contexts``,
+``get_router_prompt_from_fabric``, ``FabricAwareRuntime``, ``track_execution_with_fabric`` and
+``record_feedback_to_fabric`` are for code that was written against
+``universal_agent_nexus.cache_fabric``.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from cache_fabric.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from cache_fabric.nexus.aware_runtime import FabricAwareRuntime
-    from cache_fabric.nexus.compile import Compilation, compile_manifest
+    from cache_fabric.nexus.compile import Compilation, compile_manifest, compile_manifest_sync
     from cache_fabric.nexus.formats import FORMATS, read_manifest
     from cache_fabric.nexus.manifest import Manifest
+    from cache_fabric.nexus.plan import Plan
     from cache_fabric.nexus.runtime import ManifestRuntime
     from cache_fabric.nexus.seed import (
         get_router_prompt_from_fabric,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         store_manifest_contexts,
         track_execution_with_fabric,
     )
+    from cache_fabric.nexus.watching import watch_manifest
 
 __all__ = [
     "FORMATS",
@@ -33,12 +36,15 @@ __all__ = [
     "FabricAwareRuntime",
     "Manifest",
     "ManifestRuntime",
+    "Plan",
     "compile_manifest",
+    "compile_manifest_sync",
     "get_router_prompt_from_fabric",
     "read_manifest",
     "record_feedback_to_fabric",
     "store_manifest_contexts",
     "track_execution_with_fabric",
+    "watch_manifest",
 ]
 
 _MODULES = {
@@ -47,12 +53,15 @@ _MODULES = {
     "FabricAwareRuntime": "aware_runtime",
     "Manifest": "manifest",
     "ManifestRuntime": "runtime",
+    "Plan": "plan",
     "compile_manifest": "compile",
+    "compile_manifest_sync": "compile",
     "get_router_prompt_from_fabric": "seed",
     "read_manifest": "formats",
     "record_feedback_to_fabric": "seed",
     "store_manifest_contexts": "seed",
     "track_execution_with_fabric": "seed",
+    "watch_manifest": "watching",
 }
 _EXTRAS = {
     "langchain_core": "langgraph",
