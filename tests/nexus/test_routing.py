@@ -112,11 +112,18 @@ def test_always_is_taken_after_an_error_too() -> None:
     assert ways.after("success", None, {}) == ways.after("error", None, {}) == "end"
 
 
+def test_a_custom_event_is_one_that_the_answer_names() -> None:
+    ways = Ways("n", [edge("n", "rest"), edge("n", "done", trigger="custom:review_done")])
+    assert ways.after("success", "review_done: all well", {}) == "done"
+    assert ways.after("success", {"status": "review_done"}, {}) == "done"
+    assert ways.after("success", "not review_done", {}) == "rest"
+
+
 def test_without_a_way_the_graph_ends() -> None:
     assert Ways("n", []).after("success", "anything", {}) is None
 
 
-@pytest.mark.parametrize("trigger", ["custom", "sucess"])
+@pytest.mark.parametrize("trigger", ["custom", "sucess", "customised"])
 def test_an_unknown_trigger_is_told_with_its_place(trigger: str) -> None:
     place = Place(file="m.yaml", line=7, field="graphs[0].edges[1]")
     with pytest.raises(ManifestError, match=r"m.yaml:7: graphs\[0\].edges\[1\].condition.trigger"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from langgraph.types import Command
 
 from cache_fabric import CacheFabric, ContextScope, ExactOnly, Threshold, create_cache_fabric
 from cache_fabric.errors import ManifestError, ValidationError
+from cache_fabric.nexus.formats import read_manifest
 from cache_fabric.nexus.manifest import Edge, Manifest, Node, Place, Tool
 from cache_fabric.nexus.runtime import ManifestRuntime
 from nexus.running import TRIAGE, edge, graph, manifest, model, router, task
 
 KEY = "router:triage:system_prompt"
+GOLDEN = Path(__file__).parent / "golden" / "universal_agent"
 
 
 @pytest.fixture
@@ -171,6 +174,18 @@ async def test_a_filled_prompt_alone_is_never_answered_by_meaning() -> None:
     assert len(asked.calls) == 2
 
 
+async def test_a_task_with_two_texts_asks_the_one_under_the_other(fabric: CacheFabric) -> None:
+    texts = {
+        "node:main:sum:system_prompt": "Be brief.",
+        "node:main:sum:prompt": "Sum the post up: {post}",
+    }
+    asked = model()
+    runtime = ManifestRuntime(manifest(graph([task("sum")], []), texts=texts), fabric, model=asked)
+    await runtime.execute("run", {"post": "Hi."})
+    ((system, question),) = asked.calls
+    assert (system.text, question.text) == ("Be brief.", "Sum the post up: Hi.")
+
+
 async def test_nothing_to_answer_is_told(fabric: CacheFabric) -> None:
     runtime = ManifestRuntime(TRIAGE, fabric, model=model())
     with pytest.raises(ValidationError, match="input_data: expected messages, or text as input"):
@@ -292,6 +307,25 @@ async def test_a_graph_calls_another_and_goes_on_with_its_state(fabric: CacheFab
     after = await runtime.execute("run", {"messages": [("user", "Hi")]})
     assert after["output"] == "after inner answer"
     assert len(after["messages"]) == 2
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.yaml")))
+async def test_every_graph_of_the_manifests_that_are_read_can_be_run(
+    fabric: CacheFabric, path: Path
+) -> None:
+    read = read_manifest(path)
+    tools = {name: lambda **given: given for name in read.tools}
+    for drawn in read.graphs:
+        runtime = ManifestRuntime(
+            read,
+            fabric,
+            model=model(),
+            tools=tools,
+            graph=drawn.name,
+            checkpointer=InMemorySaver(),
+        )
+        nodes = {node.id for node in drawn.nodes}
+        assert nodes == set(runtime.graph.get_graph().nodes) - {"__start__", "__end__"}
 
 
 # What cannot be run

@@ -16,7 +16,7 @@ from cache_fabric import CacheFabric, ExactOnly, create_cache_fabric
 from cache_fabric.nexus.manifest import Manifest, Node
 from cache_fabric.nexus.runtime import ManifestRuntime
 from cache_fabric.stores.memory import MemoryStore
-from nexus.running import Model, edge, gate, graph, manifest, model, router
+from nexus.running import Model, edge, gate, graph, manifest, model, router, task
 
 FIRST, SECOND = (f"router:{name}:system_prompt" for name in ("first", "second"))
 
@@ -140,6 +140,36 @@ async def test_no_pinned_run_mixes_two_versions_of_a_bundle(
     runs = await under_load(*pair, pin="run")
     assert {len(run) for run in runs} == {2}
     assert all(first == second for first, second in runs)
+
+
+@pytest.mark.parametrize("pin", ["live", "run"])
+async def test_no_call_mixes_two_versions_of_a_bundle(
+    pair: tuple[CacheFabric, CacheFabric], pin: Any
+) -> None:
+    """One call with two texts of its own: its system message and its prompt."""
+    agent, publisher = pair
+    system, prompt = "node:main:work:system_prompt", "node:main:work:prompt"
+    texts = {system: "none 0", prompt: "none 0"}
+    asked = model()
+    runtime = ManifestRuntime(
+        manifest(graph([task("work")], []), texts=texts), agent, model=asked, pin=pin
+    )
+
+    async def publishing() -> None:
+        for number in range(60):
+            async with publisher.publish() as bundle:
+                bundle.set_context(system, f"system {number}")
+                bundle.set_context(prompt, f"prompt {number}")
+
+    publishing_ = asyncio.create_task(publishing())
+    number = 0
+    while not publishing_.done() or not asked.calls:
+        await asyncio.gather(*(runtime.execute(f"{number}-{n}", {}) for n in range(4)))
+        number += 1
+    await publishing_
+    seen = [[message.text.split()[1] for message in call] for call in asked.calls]
+    assert all(one == other for one, other in seen)
+    assert len({one for one, _ in seen}) > 1
 
 
 async def test_a_live_run_only_goes_forward(pair: tuple[CacheFabric, CacheFabric]) -> None:

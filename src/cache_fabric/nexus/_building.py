@@ -31,6 +31,7 @@ from cache_fabric.nexus.routing import Ways
 __all__ = ["Builder", "graph_named", "keys_of", "reachable"]
 
 _PIN = "cache_fabric_pin"
+_TEXTS = ("prompt", "system_prompt", "human_prompt")
 _BY_MODEL = ("llm", "hybrid")
 
 
@@ -82,8 +83,7 @@ def keys_of(manifest: Manifest, graphs: Iterable[Graph]) -> Iterator[str]:
     """Yield the keys of all contexts that the nodes of graphs may read."""
     for graph in graphs:
         for node in graph.nodes:
-            yield _own_key(graph, node)
-            yield _human_key(graph, node)
+            yield from (_own_key(graph, node, what) for what in _TEXTS)
             router = manifest.routers.get(node.ref or "")
             if router is not None and router.key is not None:
                 yield router.key
@@ -108,7 +108,7 @@ class Builder:
     def build(self, graph: Graph, *, pins: bool = False, checkpointer: Any = None) -> Any:
         """Return a graph, compiled; ``pins`` adds the step that reads its texts as it begins."""
         builder: StateGraph[Any] = StateGraph(State)
-        known = {node.id for node in graph.nodes}
+        known = {END, *(node.id for node in graph.nodes)}
         for edge in graph.edges:
             if not {edge.source, edge.target} <= known:
                 raise _broken(edge.place, f"nodes of graph {graph.name!r} at both ends")
@@ -139,25 +139,29 @@ class Builder:
         if node.kind == "subgraph":
             return run_graph(self._called(node.ref))
         if node.kind == "human":
-            key = _human_key(graph, node)
-            return ask_person(self.texts, key if key in self.keys else None, graph.name, node)
+            keys = self._present(_own_key(graph, node, "human_prompt"))
+            return ask_person(self.texts, keys, graph.name, node)
         if node.id in self.tasks:
             return run_task(self.tasks[node.id])
         return self._asking(graph, node, ways)
 
     def _asking(self, graph: Graph, node: Node, ways: Ways) -> Act:
-        key: str | None = _own_key(graph, node)
+        keys = self._present(
+            _own_key(graph, node, "system_prompt"), _own_key(graph, node, "prompt")
+        )
         name, strategy = node.config.get("model") or node.config.get("llm"), "llm"
         if node.ref is not None:
             router = self.manifest.routers.get(node.ref)
             if router is None:
                 raise _broken(node.place, f"a router that is there, got {node.ref!r:.80}")
-            key, strategy = router.key, router.strategy
+            keys, strategy = self._present(router.key), router.strategy
             name = router.default_model or next(iter(router.model_candidates), None)
-        if key not in self.keys or strategy not in _BY_MODEL:
+        if not keys or strategy not in _BY_MODEL:
             return nothing
-        assert key is not None
-        return ask_model(self.models, self.texts, key, name, speaks=not ways.chooses)
+        return ask_model(self.models, self.texts, keys, name, speaks=not ways.chooses)
+
+    def _present(self, *keys: str | None) -> list[str]:
+        return [key for key in keys if key is not None and key in self.keys]
 
     def _called(self, name: str | None) -> Any:
         if name not in self._inner:
@@ -174,12 +178,8 @@ class Builder:
         return use_tool(self.tools[declared.name], node, declared)
 
 
-def _own_key(graph: Graph, node: Node) -> str:
-    return f"node:{graph.name}:{node.id}:prompt"
-
-
-def _human_key(graph: Graph, node: Node) -> str:
-    return f"node:{graph.name}:{node.id}:human_prompt"
+def _own_key(graph: Graph, node: Node, what: str) -> str:
+    return f"node:{graph.name}:{node.id}:{what}"
 
 
 def _calls(node: Node) -> bool:

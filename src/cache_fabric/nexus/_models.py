@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain.chat_model import cached
+from cache_fabric.langchain.live_prompt import CONTEXT_MARK
 from cache_fabric.nexus._state import QUESTIONS, as_text, conversation, names_in
 from cache_fabric.nexus._texts import Text
 from cache_fabric.options import CacheOptions
@@ -39,8 +40,8 @@ class Models:
         self._fabric = fabric
         self._given = model
         self._options = options
-        # Asked alone, a filled text is all of the question: by meaning, another version of it would
-        # be found as a question like it.
+        # A text that is asked is the question: by meaning, another version of it would be found as
+        # a question like it.
         self._exactly = replace(options, policy=ExactOnly())
         self._wrapped: dict[tuple[str | None, bool], BaseChatModel] = {}
         if not isinstance(model, BaseChatModel) and not callable(model):
@@ -49,23 +50,36 @@ class Models:
             )
 
     async def ask(
-        self, name: str | None, text: Text, state: Mapping[str, Any], config: RunnableConfig
+        self,
+        name: str | None,
+        texts: Sequence[Text],
+        state: Mapping[str, Any],
+        config: RunnableConfig,
     ) -> AIMessage:
-        """Return what a model answers to a conversation under a text.
+        """Return what a model answers.
+
+        One text is a system message over the conversation; without a conversation it is all that is
+        asked. Of two, the second is asked under the first.
 
         Raises:
             ValidationError: There is nothing to answer: no conversation, and a text without
                 variables.
         """
-        names = names_in(state)
-        used = {one: as_text(names[one]) for one in variables(text.value) if one in names}
-        rendered, said = fill_known(text.value, used), conversation(state)
-        if not said and not used:
+        names, said = names_in(state), conversation(state)
+        rendered = [_filled(text.value, names) for text in texts]
+        if len(rendered) > 1:
+            messages: list[BaseMessage] = [SystemMessage(rendered[0]), HumanMessage(rendered[1])]
+        elif said:
+            messages = [SystemMessage(rendered[0]), *said]
+        elif rendered[0] == texts[0].value:
             expected = f"expected messages, or text as {', '.join(QUESTIONS)}"
             raise ValidationError("input_data", expected)
-        messages = [SystemMessage(rendered), *said] if said else [HumanMessage(rendered)]
-        marked = merge_configs(config, {"metadata": text.marks})
-        return await self._model(name, exactly=not said).ainvoke(messages, marked)
+        else:
+            messages = [HumanMessage(rendered[0])]
+        marks = [text.mark for text in texts if text.mark is not None]
+        marked = merge_configs(config, {"metadata": {CONTEXT_MARK: marks}})
+        is_question = len(rendered) > 1 or not said
+        return await self._model(name, exactly=is_question).ainvoke(messages, marked)
 
     def _model(self, name: str | None, *, exactly: bool) -> BaseChatModel:
         if (name, exactly) not in self._wrapped:
@@ -74,3 +88,7 @@ class Models:
             options = self._exactly if exactly else self._options
             self._wrapped[name, exactly] = cached(made, self._fabric, options=options)
         return self._wrapped[name, exactly]
+
+
+def _filled(text: str, names: Mapping[str, Any]) -> str:
+    return fill_known(text, {one: as_text(names[one]) for one in variables(text) if one in names})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,7 +87,9 @@ async def nothing(_state: dict[str, Any], _config: RunnableConfig) -> Done:
     return Done()
 
 
-def ask_model(models: Models, texts: Texts, key: str, name: str | None, *, speaks: bool) -> Act:
+def ask_model(
+    models: Models, texts: Texts, keys: Sequence[str], name: str | None, *, speaks: bool
+) -> Act:
     """Return the act of a router, or of a task with a prompt.
 
     ``speaks``: its answer is part of the conversation. That of a router which chooses the way is
@@ -95,8 +97,8 @@ def ask_model(models: Models, texts: Texts, key: str, name: str | None, *, speak
     """
 
     async def act(state: dict[str, Any], config: RunnableConfig) -> Done:
-        text = await texts.text(key, state, config)
-        answer = await models.ask(name, text, state, config)
+        current = await texts.current(keys, state, config)
+        answer = await models.ask(name, current, state, config)
         update = {"messages": [answer]} if speaks and state.get("messages") else {}
         return Done(said=answer.text, update=update)
 
@@ -131,11 +133,12 @@ def use_tool(tool: BaseTool, node: Node, declared: Tool) -> Act:
     return act
 
 
-def ask_person(texts: Texts, key: str | None, graph: str, node: Node) -> Act:
+def ask_person(texts: Texts, keys: Sequence[str], graph: str, node: Node) -> Act:
     """Return the act of a human node: the run pauses, and goes on with what the person says."""
 
     async def act(state: dict[str, Any], config: RunnableConfig) -> Done:
-        prompt = None if key is None else (await texts.text(key, state, config)).value
+        current = await texts.current(keys, state, config)
+        prompt = current[0].value if current else None
         answer = interrupt({"graph": graph, "node": node.id, "prompt": prompt})
         return Done(said=answer, happened=_verdict(answer))
 

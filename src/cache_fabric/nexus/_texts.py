@@ -7,7 +7,7 @@ a node the text that its manifest came with, and is logged once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,6 @@ from langchain_core.runnables import RunnableConfig
 
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.langchain._run_names import TENANT, USER
-from cache_fabric.langchain.live_prompt import CONTEXT_MARK
 from cache_fabric.nexus._state import PINNED
 from cache_fabric.records import ContextEntry
 from cache_fabric.seam import Seam
@@ -36,13 +35,11 @@ class Text:
     behaviour: int | None = None
 
     @property
-    def marks(self) -> dict[str, Any]:
-        """What callbacks find in the metadata of a call that is made with it."""
+    def mark(self) -> dict[str, Any] | None:
+        """Which version it is, for callbacks; ``None`` for a text of the manifest."""
         if self.version is None:
-            return {}
-        return {
-            CONTEXT_MARK: {"key": self.key, "version": self.version, "behaviour": self.behaviour}
-        }
+            return None
+        return {"key": self.key, "version": self.version, "behaviour": self.behaviour}
 
 
 class Texts:
@@ -71,13 +68,15 @@ class Texts:
             }
         }
 
-    async def text(self, key: str, state: Mapping[str, Any], config: RunnableConfig) -> Text:
-        """Return the text of a key for a call that is about to be made."""
-        if self._pin == "run":
-            kept = (state.get(PINNED) or {}).get(key)
-            if kept is not None:
-                return Text(key=key, **kept)
-        return (await self._read([key], config))[key]
+    async def current(
+        self, keys: Sequence[str], state: Mapping[str, Any], config: RunnableConfig
+    ) -> list[Text]:
+        """Return the texts for a call that is about to be made, all of one revision."""
+        kept = (state.get(PINNED) or {}) if self._pin == "run" else {}
+        if all(key in kept for key in keys):
+            return [Text(key=key, **kept[key]) for key in keys]
+        read = await self._read(keys, config)
+        return [read[key] for key in keys]
 
     async def _read(self, keys: Iterable[str], config: RunnableConfig) -> dict[str, Text]:
         asked, found = list(keys), []

@@ -1,8 +1,8 @@
 """Which way a graph goes on from a node. Pure.
 
 One way is taken: the first, in the order of the manifest, of those whose condition (route or
-expression) holds; else of those for just what happened (``approval``, ``timeout``); else of the
-unconditional ones.
+expression) holds; else of those for just what happened (``approval``, ``timeout``, or a custom
+event that the answer names as it would a route); else of the unconditional ones.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _WIDER = {
     "rejection": {"rejection", "success"},
 }
 _TRIGGERS = ("always", *_WIDER)
+_CUSTOM = "custom:"
 _FIELDS = ("route", "decision", "classification", "label", "status")
 _AROUND = " \t\r\n\"'`*_.,:;!?()[]{}<>"
 _END_OF_LABEL = re.compile(r"[:,;.\n]|\s[-\u2013\u2014]\s")
@@ -72,7 +73,9 @@ class Ways:
         fitting = [
             (edge, condition)
             for edge, condition in self._edges
-            if edge.trigger == "always" or edge.trigger in _WIDER[happened]
+            if edge.trigger == "always"
+            or edge.trigger in _WIDER[happened]
+            or (happened == "success" and _is_event(edge.trigger, said))
         ]
         route = chosen([e.route for e, _ in fitting if e.route is not None], said)
         for edge, condition in fitting:
@@ -111,14 +114,19 @@ def chosen(routes: Iterable[str], said: Any) -> str | None:
 
 
 def _condition(edge: Edge) -> Expression | None:
-    if edge.trigger not in _TRIGGERS:
+    if edge.trigger not in _TRIGGERS and not edge.trigger.startswith(_CUSTOM):
         raise ManifestError(
-            f"expected one of {', '.join(_TRIGGERS)}, got {edge.trigger!r:.40}",
+            f"expected one of {', '.join(_TRIGGERS)}, or custom with an event_name",
             file=edge.place.file,
             line=edge.place.line,
             field=f"{edge.place.field}.condition.trigger".lstrip("."),
         )
     return None if edge.expression is None else Expression(edge.expression, edge.place)
+
+
+def _is_event(trigger: str, said: Any) -> bool:
+    event = trigger.removeprefix(_CUSTOM)
+    return event != trigger and chosen([event], said) is not None
 
 
 def _labels(said: Any, known: Mapping[str, str]) -> Iterator[str]:
