@@ -160,6 +160,25 @@ async def test_a_prompt_is_filled_from_the_state_and_other_braces_stay(fabric: C
     assert [type(message) for message in asked.calls[0]] == [HumanMessage]
 
 
+async def test_a_filled_prompt_is_known_as_its_context(fabric: CacheFabric) -> None:
+    """A cosmetic version keeps its answers, other variables do not share them, and so on."""
+    asked = model(say("praise"))
+    runtime = ManifestRuntime(TRIAGE, fabric, model=asked)
+
+    async def ask(who: str) -> int:
+        await runtime.execute("run", {"input": "Good!", "who": who})
+        return len(asked.calls)
+
+    await fabric.set_context(KEY, "Help {who}.")
+    assert [await ask("Ann"), await ask("Ann"), await ask("Bob")] == [1, 1, 2]
+    await fabric.set_context(KEY, "Help  {who}!", change="cosmetic")
+    assert [await ask("Ann"), await ask("Bob")] == [2, 2]
+    await fabric.set_context(KEY, "Help {who} now.")
+    assert [await ask("Ann"), await ask("Ann")] == [3, 3]
+    await fabric.invalidate(context=KEY)
+    assert await ask("Ann") == 4
+
+
 async def test_a_filled_prompt_alone_is_never_answered_by_meaning() -> None:
     """It is all of the question, so that another version would be a question like it."""
     key = "node:main:sum:prompt"

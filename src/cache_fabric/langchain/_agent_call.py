@@ -27,6 +27,7 @@ from cache_fabric.langchain._hooks import desk_of
 from cache_fabric.langchain._lookups import foretold
 from cache_fabric.langchain._runs import Runs
 from cache_fabric.langchain._seam import asking
+from cache_fabric.langchain._template import VARIABLES
 from cache_fabric.options import CacheOptions
 from cache_fabric.types import CacheRequest, LookupResult
 
@@ -67,7 +68,7 @@ def read_agent_call(
     )
     more: dict[str, Any] = {}
     if template is not None and template[1]:
-        more["langchain:variables"] = dict(template[1])
+        more[VARIABLES] = dict(template[1])
     if request.response_format is not None:
         more["langchain:format"] = _format(request.response_format)
     name = agent_name()

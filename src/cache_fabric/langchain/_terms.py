@@ -16,6 +16,7 @@ from cache_fabric.langchain._call import read_call
 from cache_fabric.langchain._graph import named_graph
 from cache_fabric.langchain._lookups import graph_asking
 from cache_fabric.langchain._run_names import TENANT, USER
+from cache_fabric.langchain._template import unfilled
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.seam import check_terms
 from cache_fabric.types import CacheRequest
@@ -71,7 +72,8 @@ class Terms:
             NotCacheable: It has no stable key.
             ValidationError: A tenant or a user that was named for this call is no name.
         """
-        return read_call(
+        messages, variables = unfilled(messages)
+        call = read_call(
             model,
             messages,
             stop,
@@ -80,6 +82,9 @@ class Terms:
             user=_asked(self.user, metadata, USER),
             options=named_graph(self.options, metadata, graph_asking()),
         )
+        if not variables:
+            return call
+        return dataclasses.replace(call, params={**call.params, **variables})
 
 
 def _asked(name: Name, metadata: Mapping[str, Any], field: str) -> str | None:

@@ -13,6 +13,7 @@ from langchain_core.runnables.config import merge_configs
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.fabric import CacheFabric
+from cache_fabric.langchain._template import filled_from
 from cache_fabric.langchain.chat_model import cached
 from cache_fabric.langchain.live_prompt import CONTEXT_MARK
 from cache_fabric.nexus._state import QUESTIONS, as_text, conversation, names_in
@@ -66,12 +67,13 @@ class Models:
                 variables.
         """
         names, said = names_in(state), conversation(state)
-        rendered = [_filled(text.value, names) for text in texts]
+        used = [_used(text.value, names) for text in texts]
+        rendered = [fill_known(text.value, one) for text, one in zip(texts, used, strict=True)]
         if len(rendered) > 1:
             messages: list[BaseMessage] = [SystemMessage(rendered[0]), HumanMessage(rendered[1])]
         elif said:
             messages = [SystemMessage(rendered[0]), *said]
-        elif rendered[0] == texts[0].value:
+        elif not used[0]:
             expected = f"expected messages, or text as {', '.join(QUESTIONS)}"
             raise ValidationError("input_data", expected)
         else:
@@ -79,7 +81,8 @@ class Models:
         marks = [text.mark for text in texts if text.mark is not None]
         marked = merge_configs(config, {"metadata": {CONTEXT_MARK: marks}})
         is_question = len(rendered) > 1 or not said
-        return await self._model(name, exactly=is_question).ainvoke(messages, marked)
+        with filled_from(texts[0].value, used[0]):
+            return await self._model(name, exactly=is_question).ainvoke(messages, marked)
 
     def _model(self, name: str | None, *, exactly: bool) -> BaseChatModel:
         if (name, exactly) not in self._wrapped:
@@ -90,5 +93,5 @@ class Models:
         return self._wrapped[name, exactly]
 
 
-def _filled(text: str, names: Mapping[str, Any]) -> str:
-    return fill_known(text, {one: as_text(names[one]) for one in variables(text) if one in names})
+def _used(text: str, names: Mapping[str, Any]) -> dict[str, str]:
+    return {name: as_text(names[name]) for name in variables(text) if name in names}
