@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from cache_fabric import CacheFabric, create_cache_fabric
-from cache_fabric.nexus import ManifestRuntime, compile_manifest, read_manifest
+from cache_fabric.nexus import ManifestRuntime, compile_manifest
 
 HERE = Path(__file__).parent
 PROMPT = "router:first_look:system_prompt"
@@ -73,7 +73,7 @@ class Board:
         self.decided: Counter[str] = Counter()
         self.half_way = asyncio.Event()
         self.runtime = ManifestRuntime(
-            read_manifest(HERE / "manifest.yaml"),
+            HERE / "manifest.yaml",
             fabric,
             model=model,
             tools={"house_rules": house_rules},

@@ -74,6 +74,7 @@ async def test_a_run_that_waited_for_a_person_goes_on_with_its_versions(
     """In another runtime over the same checkpoints, as after a restart."""
     await publish(fabric, "A")
     asked, saver = model(), InMemorySaver()
+    kept = {"configurable": {"thread_id": "run"}}
 
     def runtime() -> ManifestRuntime:
         drawn = two_routers(person_between=True)
@@ -83,6 +84,7 @@ async def test_a_run_that_waited_for_a_person_goes_on_with_its_versions(
     await publish(fabric, "B")
     await runtime().execute("run", Command(resume="Go on."))
     assert seen_by(asked) == seen
+    assert "cache_fabric_pinned" not in (await runtime().graph.aget_state(kept)).values
     await runtime().execute("run", {"input": "A new question on the same thread"})
     assert seen_by(asked)[2:] == ["B"]
 

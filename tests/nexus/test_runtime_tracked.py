@@ -47,6 +47,7 @@ async def test_nodes_versions_costs_and_cache_outcomes_are_tracked(
         assert state["nodes_executed"] == ["triage", "praise"]
         assert state["contexts"] == [{"key": KEY, "version": 2, "behaviour": 2}]
         assert (state["status"], state["input"]) == ("success", {"input": "Good!"})
+        assert set(state["output"]) == {"input", "output", "node_outputs"}
     cost = 3 * 0.001 + 2 * 0.002
     assert (one["hits"], one["misses"], one["cost"]) == (0, 1, pytest.approx(cost))
     assert (two["hits"], two["misses"], two["cost"]) == (1, 0, 0)

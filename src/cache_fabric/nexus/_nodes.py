@@ -15,7 +15,7 @@ from langgraph.graph import END
 from langgraph.types import Command, interrupt
 
 from cache_fabric.nexus._models import Models
-from cache_fabric.nexus._state import merged, names_in, written
+from cache_fabric.nexus._state import PINNED, merged, names_in, written
 from cache_fabric.nexus._texts import Texts
 from cache_fabric.nexus._tools import call_tool
 from cache_fabric.nexus.manifest import Node, Tool
@@ -77,7 +77,9 @@ def step(node: Node, act: Act, ways: Ways) -> Callable[..., Awaitable[Command[st
             target = ways.after(happened, None, names_in(merged(state, update)))
             if target is None:
                 raise
-        return Command(update={"__root__": update}, goto=END if target is None else target)
+        if target in (None, END) and PINNED in state:
+            update = {**update, PINNED: None}
+        return Command(update={"__root__": update}, goto=target or END)
 
     return run
 

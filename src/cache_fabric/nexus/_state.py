@@ -39,6 +39,8 @@ def merged(state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any
         after["messages"] = add_messages(before, update["messages"] or [])
     if _BY_NODE in update:
         after[_BY_NODE] = {**(state.get(_BY_NODE) or {}), **update[_BY_NODE]}
+    if PINNED in after and after[PINNED] is None:  # the run has ended, and is kept without it
+        del after[PINNED]
     return after
 
 

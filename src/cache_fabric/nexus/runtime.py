@@ -18,6 +18,7 @@ from cache_fabric.nexus._models import Model, Models
 from cache_fabric.nexus._state import PINNED
 from cache_fabric.nexus._texts import Pin, Texts
 from cache_fabric.nexus._tools import Tools, registered
+from cache_fabric.nexus.formats import read_manifest
 from cache_fabric.nexus.manifest import Graph, Manifest
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.records import Feedback
@@ -51,7 +52,8 @@ class ManifestRuntime:
     for errors, else out of ``execute``.
 
     Args:
-        manifest: As `read_manifest` returns it.
+        manifest: As `read_manifest` returns it, or what that takes: a path, a mapping, an object
+            of `universal_agent_nexus`.
         fabric: Used as it is and never closed.
         model: A chat model for all nodes; or a function of the model's name in the manifest.
         tools: By their names in the manifest, or LangChain tools that have these names.
@@ -64,12 +66,12 @@ class ManifestRuntime:
 
     Raises:
         ValidationError: An argument does not fit the manifest; the message names it.
-        ManifestError: The graph cannot be run: file, line and field.
+        ManifestError: The manifest cannot be read or its graph not be run: file, line and field.
     """
 
     def __init__(
         self,
-        manifest: Manifest,
+        manifest: Any,
         fabric: CacheFabric,
         *,
         model: Model,
@@ -84,21 +86,22 @@ class ManifestRuntime:
         if pin not in get_args(Pin):
             raise ValidationError("pin", f"expected {' or '.join(get_args(Pin))}, got {pin!r:.40}")
         self._fabric = fabric
-        root = graph_named(manifest, graph)
-        used = list(reachable(manifest, root))
+        read = manifest if isinstance(manifest, Manifest) else read_manifest(manifest)
+        root = graph_named(read, graph)
+        used = reachable(read, root)
         _check(used, tasks or {}, checkpointer)
-        keys = frozenset(keys_of(manifest, used))
+        keys = frozenset(keys_of(read, used))
         own = {
             context.key: context.value
-            for context in manifest.contexts
+            for context in read.contexts
             if context.key in keys and isinstance(context.value, str)
         }
         builder = Builder(
-            manifest=manifest,
+            manifest=read,
             models=Models(fabric, model, options),
             texts=Texts(fabric, own, pin),
             keys=frozenset(own),
-            tools=registered(tools, manifest.tools),
+            tools=registered(tools, read.tools),
             tasks=tasks or {},
         )
         self._graph_name = root.name
