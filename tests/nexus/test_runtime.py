@@ -103,6 +103,18 @@ async def test_an_expression_looks_at_the_state_and_at_what_was_said(fabric: Cac
     assert said == ["high", "low"]
 
 
+async def test_a_task_may_be_anything_that_can_be_called_or_awaited(fabric: CacheFabric) -> None:
+    class Later:
+        async def __call__(self, state: dict[str, Any]) -> str:
+            return "later"
+
+    for given in (Later(), lambda state: Later()(state), lambda state: "later"):
+        runtime = ManifestRuntime(
+            manifest(graph([task("work")], [])), fabric, model=model(), tasks={"work": given}
+        )
+        assert (await runtime.execute("run", {}))["output"] == "later"
+
+
 async def test_an_error_without_an_edge_comes_out_as_it_is(fabric: CacheFabric) -> None:
     def fail(_: dict[str, Any]) -> None:
         raise KeyError("mine")

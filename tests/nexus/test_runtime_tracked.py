@@ -11,6 +11,7 @@ from langgraph.types import Command
 
 from cache_fabric import CacheFabric, ExactOnly, create_cache_fabric
 from cache_fabric.errors import NotFound, ValidationError
+from cache_fabric.instrumentation.events import LookupEvent
 from cache_fabric.nexus.manifest import Node
 from cache_fabric.nexus.runtime import ManifestRuntime
 from nexus.running import TRIAGE, edge, graph, manifest, model, router, task
@@ -100,7 +101,17 @@ async def test_a_run_of_the_graph_itself_is_tracked_too(fabric: CacheFabric) -> 
     assert run.state["nodes_executed"] == ["triage", "praise"]
 
 
-@pytest.mark.parametrize("name", ["execution_id", "tenant", "user"])
+async def test_lookups_are_told_by_graph() -> None:
+    events: list[Any] = []
+    async with create_cache_fabric("memory", policy=ExactOnly(), hooks=[events.append]) as fabric:
+        runtime = ManifestRuntime(TRIAGE, fabric, model=model(lambda _: "praise"))
+        for name in ("one", "two"):
+            await runtime.execute(name, {"input": "Good!"})
+    told = [(one.outcome, one.graph) for one in events if isinstance(one, LookupEvent)]
+    assert told == [("miss", "main"), ("hit", "main")]
+
+
+@pytest.mark.parametrize("name", ["execution_id", "tenant", "user", "input_data"])
 async def test_an_id_that_is_none_is_told(fabric: CacheFabric, name: str) -> None:
     runtime = ManifestRuntime(TRIAGE, fabric, model=model())
     given: dict[str, Any] = {"execution_id": "run", "input_data": {"input": "Hi"}, name: "\n"}

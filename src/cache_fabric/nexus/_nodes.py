@@ -111,10 +111,10 @@ def run_task(task: Callable[[dict[str, Any]], Any]) -> Act:
     """Return the act of a callable: it is given the state, and returns an update or an answer."""
 
     async def act(state: dict[str, Any], _config: RunnableConfig) -> Done:
-        if inspect.iscoroutinefunction(task):
-            given = await task({**state})
-        else:
-            given = await asyncio.to_thread(task, {**state})
+        is_async = inspect.iscoroutinefunction(task)
+        given = task({**state}) if is_async else await asyncio.to_thread(task, {**state})
+        if inspect.isawaitable(given):
+            given = await given
         if isinstance(given, Mapping):
             return Done(said=given.get("output"), update=given)
         return Done(said=given)

@@ -36,7 +36,8 @@ class ManifestRuntime:
     Routers, and tasks that have a prompt, call the model with the text that is current at that
     call, under the conversation (``messages`` of the state, else the text under ``input``,
     ``question`` or ``query``); a text that uses ``{variables}`` of the state needs none. Variables
-    that the state does not have stay as they are. The calls are cached, and every run is tracked
+    that the state does not have stay as they are. A task that has a system message as well asks its
+    prompt under that. The calls are cached, and every run is tracked
     with its nodes, context versions, costs and cache outcomes, without a line in the agent.
 
     What a node says is ``output`` in the state, and ``node_outputs[id]``; a model's answer joins
@@ -142,10 +143,14 @@ class ManifestRuntime:
             The state; with ``__interrupt__`` while it waits for a person.
 
         Raises:
-            ValidationError: An id is none, or there is nothing for a model to answer.
+            ValidationError: An id or the input is none, or there is nothing for a model to answer.
             Exception: What a node raised that has no edge for errors, as it is.
         """
         check_id(execution_id, "execution_id")
+        given: object = input_data
+        if not isinstance(given, Mapping | Command):
+            expected = f"expected a mapping or a Command, got {type(given).__name__}"
+            raise ValidationError("input_data", expected)
         known: dict[str, Any] = {TENANT: tenant, USER: user}
         metadata = {n: check_id(v, n) for n, v in known.items() if v is not None}
         if not isinstance(input_data, Command):
