@@ -17,11 +17,13 @@ from cache_fabric import CacheFabric, ExactOnly, create_cache_fabric
 from cache_fabric.errors import ManifestError, NotFound
 from cache_fabric.nexus import (
     FabricAwareRuntime,
+    ManifestRuntime,
     get_router_prompt_from_fabric,
     record_feedback_to_fabric,
     store_manifest_contexts,
     track_execution_with_fabric,
 )
+from nexus.running import model
 
 TEXT = """
 name: desk
@@ -91,6 +93,19 @@ async def test_storing_again_what_has_not_changed_writes_nothing(
     versions = {entry.key: entry.version for entry in await fabric.list_contexts()}
     assert versions.pop(PROMPT) == 2
     assert set(versions.values()) == {1}
+
+
+async def test_a_graph_of_the_real_compiler_runs_with_the_prompt_that_was_stored_last(
+    fabric: CacheFabric, ir: Any
+) -> None:
+    asked = model(lambda _: "faq")
+    await store_manifest_contexts(ir, fabric)
+    tools = {"search": lambda query: f"3 articles on {query}"}
+    runtime = ManifestRuntime(ir, fabric, model=asked, tools=tools)
+    await fabric.set_context(PROMPT, "Say faq, always.")
+    after = await runtime.execute("run", {"question": "parking"})
+    assert asked.prompts == ["Say faq, always."]
+    assert after["output"] == "3 articles on parking"
 
 
 async def test_a_plain_manifest_does_as_well(fabric: CacheFabric, tmp_path: Path) -> None:
