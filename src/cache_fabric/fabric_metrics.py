@@ -25,7 +25,7 @@ __all__ = ["MetricsMethods"]
 T = TypeVar("T")
 _DAY = 86_400.0
 _BUDGET = 1.0  # seconds that the sums of the other processes may take
-_PATIENCE = 5.0  # seconds, of who asks for those alone
+_PATIENCE = 5.0  # seconds, of who asks for those alone, or for many minutes of them
 _log = logging.getLogger("cache_fabric")
 
 
@@ -115,7 +115,9 @@ class MetricsMethods:
         """Return the figures over time, oldest first: a row a minute, or an hour beyond 3 hours.
 
         ``at`` is where a row begins, in seconds since the epoch, ``seconds`` its length; the first
-        may begin before the window, the last goes on. Without requests rates are ``None``.
+        may begin before the window, the last goes on. Without requests rates are ``None``. Where
+        the store does not give the sums of all processes within five seconds, ``scope`` of each
+        row is ``"process"``.
 
         Args:
             window: How far back, at most a day, which is the default.
@@ -127,9 +129,12 @@ class MetricsMethods:
         seconds = span_of(int(now // MINUTE) - first)
         start, sums = first * MINUTE // seconds, self._life().sums
         spans, scope = await self._summed(
-            lambda: sums.series(seconds, start), lambda: sums.own_series(seconds, start)
+            lambda: sums.series(seconds, start),
+            lambda: sums.own_series(seconds, start),
+            _PATIENCE,
         )
-        rows = rows_over_time(spans, seconds, start, int(now // seconds))
+        last = int(now // seconds)
+        rows = await asyncio.to_thread(rows_over_time, spans, seconds, start, last)
         return [{**row, "scope": scope} for row in rows]
 
     async def metrics_frame(self, window: Window | None = None, by: str | None = None) -> Any:
@@ -149,14 +154,17 @@ class MetricsMethods:
         return frame((await self.get_metrics(window)).rows(by), "name")
 
     async def _summed(
-        self, of_all: Callable[[], Coroutine[Any, Any, T]], of_own: Callable[[], T]
+        self,
+        of_all: Callable[[], Coroutine[Any, Any, T]],
+        of_own: Callable[[], T],
+        budget: float = _BUDGET,
     ) -> tuple[T, str]:
         """Return sums over all processes, or else over this one, and which of the two it is."""
         portal = self._life().portal
 
         async def within_budget() -> tuple[T, str]:
             try:
-                async with asyncio.timeout(_BUDGET):
+                async with asyncio.timeout(budget):
                     return await of_all(), "fabric"
             except Exception as error:  # noqa: BLE001 - what is known here is told all the same
                 _log.warning("figures are of this process alone: %s", type(error).__name__)
