@@ -65,6 +65,7 @@ class FabricMetrics(dict[str, Any]):
         axis.set_title("latency in ms")
         if tiers:
             axis.set_yscale("log")
+            axis.set_ylim(bottom=0.3 * min(row["p50"] for row in tiers))
             axis.legend()
 
     def _repr_html_(self) -> str:
