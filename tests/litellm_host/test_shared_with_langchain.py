@@ -239,3 +239,6 @@ def test_an_answer_in_blocks_is_a_miss(
     second = litellm.completion(**asking)
     assert second.choices[0].message.content == first.choices[0].message.content != "hi"
     assert len(upstream.calls) == 1
+    found = enabled.sync.get_metrics()
+    assert (found["hits"], found["hits_reversed"]) == (2, 1)  # the first of them saved no call
+    assert found["tokens_saved"] == second.usage.total_tokens
