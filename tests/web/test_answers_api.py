@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 from cache_fabric import CacheFabric, create_cache_fabric
 from cache_fabric.web import create_app, open_lookups
+from web_server import serving
 
 CALL = {"model": "m", "messages": [{"role": "user", "content": "How do I reset my password?"}]}
+LEASE = 10.0  # seconds; with nobody in the way it takes some milliseconds
 ANSWER = {"choices": [{"message": {"content": "Click on 'forgot'."}}]}
 
 
@@ -86,6 +89,22 @@ async def test_a_call_that_failed_passes_to_who_waits(
     gave_up = await http.post("/v1/answers/release", json={"ticket": miss["ticket"]})
     assert (gave_up.status_code, gave_up.content) == (204, b"")
     assert (await waiting)["outcome"] == "miss"
+
+
+async def test_who_left_while_waiting_keeps_nobody_waiting(fabric: CacheFabric) -> None:
+    with serving(create_app(fabric)) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+            miss = await looked_up(http)
+            leaving = asyncio.create_task(looked_up(http))
+            await wait_for_followers(fabric, 1)
+            waiting = asyncio.create_task(looked_up(http))
+            await wait_for_followers(fabric, 2)
+            leaving.cancel()
+            await asyncio.wait([leaving])
+            await http.post("/v1/answers/release", json={"ticket": miss["ticket"]})
+            began = time.monotonic()
+            assert (await waiting)["outcome"] == "miss"
+            assert time.monotonic() - began < LEASE
 
 
 async def test_a_ticket_is_good_for_one_answer(http: httpx.AsyncClient) -> None:

@@ -110,7 +110,10 @@ def lookup_operations(fabric: CacheFabric) -> tuple[Operation, ...]:
     lookups = OpenLookups(fabric)
 
     async def lookup(asked: Asked) -> Found | NotFound | Bypassed:
-        return _told(*await lookups.lookup(_request(asked.body)))
+        result, ticket = await lookups.lookup(_request(asked.body))
+        if ticket is not None and await asked.has_left():
+            await fabric.release(lookups.take(ticket))  # the next one who waits calls the model
+        return _told(result, ticket)
 
     async def store(asked: Asked) -> Stored:
         given = asked.body

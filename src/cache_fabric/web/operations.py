@@ -44,12 +44,14 @@ class Asked:
         query: Its parameters, of the operation's type.
         body: Of the operation's type, ``None`` where it takes none.
         headers: By lower-case name.
+        has_left: Says whether the caller does not wait for the answer any more.
     """
 
     names: Mapping[str, str]
     query: Any
     body: Any
     headers: Mapping[str, str]
+    has_left: Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ async def _asked(operation: Operation, request: Request) -> Asked | Response:
         if not isinstance(plain, dict):
             return refusal(400, None, "expected a JSON object")
         body = _checked(lambda: msgspec.convert(plain, operation.body))
-    return Asked(names, query, body, request.headers)
+    return Asked(names, query, body, request.headers, request.is_disconnected)
 
 
 def _decoded(name: str, value: str) -> str:
