@@ -348,6 +348,16 @@ async def test_a_session_opens_the_api_to_its_own_pages(fabric: CacheFabric) -> 
         assert (await http.get("/v1/contexts")).status_code == 401
 
 
+@pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
+async def test_a_session_over_tls_stays_there(
+    fabric: CacheFabric, scheme: str, secure: bool
+) -> None:
+    async with client(fabric) as http:
+        origin = {"origin": f"{scheme}://localhost:8090"}
+        begun = await http.post("/session", json={"token": TOKEN}, headers=origin)
+    assert ("Secure" in begun.headers["set-cookie"].split("; ")) is secure
+
+
 async def test_a_session_needs_the_token(fabric: CacheFabric, quick: list[float]) -> None:
     async with client(fabric) as http:
         del http.headers["authorization"]

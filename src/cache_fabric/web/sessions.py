@@ -28,7 +28,10 @@ def session_operations(token: Token | None) -> tuple[Operation, ...]:
         if not token.matches(asked.body.token):
             await token.slow_down()
             return refusal(401, "token", "this is not the API's token")
-        cookie = f"{COOKIE}={token.new_session()}; Max-Age={SESSION_SECONDS}; {_ATTRIBUTES}"
+        # What a browser sees of the scheme: a proxy in front may have ended TLS.
+        secure = "; Secure" if asked.headers.get("origin", "").startswith("https:") else ""
+        lasting = f"Max-Age={SESSION_SECONDS}; {_ATTRIBUTES}{secure}"
+        cookie = f"{COOKIE}={token.new_session()}; {lasting}"
         return Reply(status=204, headers={"set-cookie": cookie})
 
     async def end(_: Asked) -> Reply:
