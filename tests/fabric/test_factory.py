@@ -22,7 +22,7 @@ from cache_fabric.stores.memory import MemoryStore
 @pytest.mark.parametrize(
     ("backend", "options", "named"),
     [
-        ("galaxy", {}, "backend: unknown 'galaxy', expected one of memory, local, redis, vector"),
+        ("galaxy", {}, "backend: unknown 'galaxy', expected one of memory, local, redis, http"),
         ("memory", {"colour": 1}, "colour: unknown option of backend 'memory', expected one of"),
         ("memory", {"path": "x"}, "path: unknown option"),
         (

@@ -51,11 +51,14 @@ async def test_what_is_current_is_not_sent_again(http: httpx.AsyncClient) -> Non
     assert (changed.status_code, changed.json()["value"]) == (200, "v2")
 
 
-@pytest.mark.parametrize("query", ["", "?version=1"])
-async def test_a_label_that_moved_is_sent_again(http: httpx.AsyncClient, query: str) -> None:
+@pytest.mark.parametrize(("query", "version"), [("", 2), ("?version=1", 1)])
+async def test_a_label_that_moved_is_sent_again(
+    http: httpx.AsyncClient, query: str, version: int
+) -> None:
     await http.put(PATH, json={"value": "v1"})
+    await http.put(PATH, json={"value": "v2"})
     first = await http.get(PATH + query)
-    await http.put(f"{PATH}/labels/staging", json={"version": 1})
+    await http.put(f"{PATH}/labels/staging", json={"version": version})
     changed = await http.get(PATH + query, headers={"if-none-match": first.headers["etag"]})
     assert (changed.status_code, changed.json()["labels"]) == (200, ["staging"])
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from cache_fabric import CacheFabric, CacheRequest, Hit, Miss, create_cache_fabric
+from cache_fabric import (
+    CacheFabric,
+    CacheRequest,
+    Hit,
+    Miss,
+    create_cache_fabric,
+    resolve_fabric_from_env,
+)
+from cache_fabric.cli.app import app
 from cache_fabric.errors import BackendError, ConfigurationError
 from cache_fabric.records import ContextChange
 from cache_fabric.web import create_app
@@ -134,6 +145,27 @@ async def test_a_watch_survives_a_restart_of_the_server_without_a_gap(served: Se
         await asyncio.wait_for(enough.wait(), 60)
         following.cancel()
         assert seen == written
+
+
+def test_the_environment_and_the_command_line_name_a_server(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.fabric.sync.set_context("router:risk", "You judge risks.")
+    monkeypatch.setenv("CACHE_FABRIC_API_TOKEN", TOKEN)
+    environ = {"CACHE_BACKEND": "http", "CACHE_FABRIC_URL": served.url}
+    with resolve_fabric_from_env(environ).sync as client:
+        assert client.get_context("router:risk").value == "You judge risks."
+    said = CliRunner().invoke(app, ["contexts", "ls", "--json", "--fabric", served.url])
+    assert said.exit_code == 0, said.output
+    assert [one["key"] for one in json.loads(said.stdout)] == ["router:risk"]
+
+
+def test_a_token_is_not_shown_by_what_fails() -> None:
+    client = create_cache_fabric("http", url="http://127.0.0.1:1", token="canary-token")
+    with pytest.raises(BackendError) as told:
+        client.sync.open()
+    client.sync.close()
+    assert "canary" not in "".join(traceback.format_exception(told.value))
 
 
 def test_a_namespace_that_is_not_the_server_s_is_refused(served: Served) -> None:

@@ -20,8 +20,8 @@ FabricOption = Annotated[
     str | None,
     typer.Option(
         "--fabric",
-        help="A preset (local, redis), a folder or a Redis URL; else the environment, "
-        "else ./.cache_fabric.",
+        help="A preset (local, redis), a folder, a Redis URL or the http URL of a server; "
+        "else the environment, else ./.cache_fabric.",
         show_default=False,
     ),
 ]
@@ -70,6 +70,8 @@ def _environment(where: str | None) -> dict[str, str]:
     rest = {name: value for name, value in os.environ.items() if name not in _PLACES}
     if where in PRESETS:
         return {**rest, "CACHE_BACKEND": where}
+    if where.startswith(("http://", "https://")):
+        return {**rest, "CACHE_BACKEND": "http", "CACHE_FABRIC_URL": where}
     if "://" in where:
         return {**rest, "CACHE_BACKEND": "redis", "REDIS_URL": where}
     return {**rest, "CACHE_BACKEND": "local", "CACHE_FABRIC_PATH": where}
