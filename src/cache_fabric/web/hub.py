@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from cache_fabric.background import in_background
 from cache_fabric.errors import CacheFabricError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.instrumentation.events import (
@@ -114,7 +115,7 @@ class Hub:
             self._fabric.on("changed", self._changed)
         self._listeners += 1
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+            self._looking = in_background(self._look())
 
     def _hear(self, event: Event) -> None:
         kind = _KINDS.get(type(event))
