@@ -30,7 +30,7 @@ __all__ = ["NAME", "Link"]
 NAME = "http"
 """Of the parts, in messages."""
 
-_CONNECT = 1.0  # seconds
+_CONNECT = 5.0  # seconds; a lookup has a budget of its own
 _PATIENCE = 30.0
 _MOST_CONNECTIONS = 64
 _LENGTH = 4

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from cache_fabric import (
     CacheFabric,
     CacheRequest,
+    FabricConfig,
     Hit,
     Miss,
     create_cache_fabric,
@@ -28,13 +29,14 @@ from servers import eventually, free_ports
 from web_server import serving
 
 TOKEN = "secret"
+PATIENT = FabricConfig(exact_timeout=10, semantic_timeout=10)  # these tests are not about budgets
 
 
 class Served:
     """A fabric and its server, which can be stopped and started again."""
 
     def __init__(self, path: Path) -> None:
-        self.fabric = create_cache_fabric("local", path=path)
+        self.fabric = create_cache_fabric("local", path=path, config=PATIENT)
         self._port = free_ports(1)[0]
         self._running = ExitStack()
 
@@ -49,7 +51,7 @@ class Served:
         self._running.close()
 
     def client(self) -> CacheFabric:
-        return create_cache_fabric("http", url=self.url, token=TOKEN)
+        return create_cache_fabric("http", url=self.url, token=TOKEN, config=PATIENT)
 
 
 @pytest.fixture
