@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -29,6 +32,7 @@ from servers import eventually, free_ports
 from web_server import serving
 
 TOKEN = "secret"
+MOST_EXTRA = 0.5  # seconds; 0.1 where nothing else runs
 PATIENT = FabricConfig(exact_timeout=10, semantic_timeout=10)  # these tests are not about budgets
 
 
@@ -119,6 +123,30 @@ def test_while_the_server_is_away_contexts_are_known_and_lookups_are_counted_mis
         served.start()
         eventually(lambda: client.get_context("router:risk").value == "v2", "the change")
         eventually(lambda: not client.get_context("router:risk").stale, "the view to be current")
+
+
+def test_a_server_that_hangs_costs_a_lookup_its_budget_and_no_more(served: Served) -> None:
+    hung, app = threading.Event(), create_app(served.fabric, token=TOKEN)
+
+    async def hanging(scope: Any, receive: Any, send: Any) -> None:
+        while hung.is_set():
+            await asyncio.sleep(0.01)
+        await app(scope, receive, send)
+
+    with (
+        serving(hanging) as url,
+        create_cache_fabric("http", url=url, token=TOKEN).sync as client,
+    ):
+        client.lookup(asked("Is anybody there?"))
+        hung.set()
+        began = time.monotonic()
+        for number in range(20):
+            result = client.lookup(asked(f"Is anybody there, number {number}?"))
+            assert isinstance(result, Miss)
+            assert result.degraded is not None
+            client.release(result.ticket)
+        assert time.monotonic() - began < 20 * MOST_EXTRA
+        hung.clear()
 
 
 async def test_a_watch_survives_a_restart_of_the_server_without_a_gap(served: Served) -> None:
