@@ -1,6 +1,6 @@
 """Cache Fabric over HTTP; importing this package imports no web framework.
 
-``create_app(fabric)`` is an ASGI application. So far it takes feedback.
+``create_app(fabric)`` is an ASGI application: all of a fabric under ``/v1``, and ``/metrics``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["create_app"]
 
+_EXTRA = {"starlette", "sse_starlette", "prometheus_client"}
+
 
 def __getattr__(name: str) -> Any:
     if name != "create_app":
@@ -21,7 +23,7 @@ def __getattr__(name: str) -> Any:
     try:
         from cache_fabric.web import app
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "starlette":
+        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
             raise
         raise MissingExtraError("ui", f"{__name__}.{name}") from error
     return app.create_app
