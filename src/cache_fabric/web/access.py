@@ -21,8 +21,10 @@ from cache_fabric.web.tokens import Token
 
 __all__ = ["OPEN_PATHS", "STRICT_HEADERS", "Access"]
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/session"})
-"""What is answered without a token: that it runs, and who has the token that a session begins."""
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/session"})
+"""What is answered without a token: that it runs, the page, which shows nothing by itself, and who
+has the token that a session begins."""
+OPEN_PREFIX = "/page/"
 STRICT_HEADERS = {
     "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
@@ -78,7 +80,9 @@ class Access:
         if not _is_same_origin(headers, hosts[0]):
             return self._refusal("origin", 403, "requests of other origins are refused")
         token = self._token
-        if scope["path"] in OPEN_PATHS or token is None or token.is_borne(headers):
+        path: str = scope["path"]
+        is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
+        if is_open or token is None or token.is_borne(headers):
             return None
         if token.has_session(headers):
             if scope["method"] in _CHANGE_NOTHING or _says_its_origin(headers):

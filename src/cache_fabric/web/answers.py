@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
 
 from cache_fabric.errors import NotFound
 from cache_fabric.explanation import EntryExplanation, LookupExplanation
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.taken_back import Invalidation
+from cache_fabric.types import CacheEntry
 from cache_fabric.votes import Effect
+from cache_fabric.web.earners import Earned, Earners
 from cache_fabric.web.operations import Asked, Operation
 from cache_fabric.web.shapes import Answer, answer
 
 __all__ = ["answer_operations"]
 
 _ONE = "/v1/answers/{id}"
+_MOST_SORTED = 10_000
 
 
 class Fitting(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -37,13 +41,21 @@ class AnswersOf(Fitting, forbid_unknown_fields=True, kw_only=True):
     """Which of them are shown."""
 
     state: Literal["active", "quarantined", "pinned"] = "active"
-    limit: int = 100
+    sort: Literal["newest", "saved"] = "newest"
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class Kept(Answer, kw_only=True):
+    """An answer in a list; ``hits`` and ``saved`` (dollars) are of the server's process so far."""
+
+    hits: int
+    saved: float
 
 
 class Answers(Struct):
-    """The newest first."""
+    """In the order that was asked for."""
 
-    items: list[Answer]
+    items: list[Kept]
 
 
 class Meant(Fitting, forbid_unknown_fields=True, kw_only=True):
@@ -72,13 +84,13 @@ class Pinned(Act, forbid_unknown_fields=True, kw_only=True):
     answer: str | None = None
 
 
-def answer_operations(fabric: CacheFabric) -> tuple[Operation, ...]:
+def answer_operations(fabric: CacheFabric, earners: Earners) -> tuple[Operation, ...]:
     """Return the operations on kept answers."""
 
     async def listed(asked: Asked) -> Answers:
         query = asked.query
-        found = await fabric.list_answers(**query.named(), state=query.state, limit=query.limit)
-        return Answers([answer(entry) for entry in found])
+        found = await _found(fabric, earners, query)
+        return Answers([_kept(entry, earners.of(entry.id)) for entry in found])
 
     async def read(asked: Asked) -> Answer:
         entry = await fabric.get_entry(asked.names["id"])
@@ -110,7 +122,7 @@ def answer_operations(fabric: CacheFabric) -> tuple[Operation, ...]:
             method="GET",
             path="/v1/answers",
             call=listed,
-            summary="List the newest answers",
+            summary="List answers, the newest or those that saved most first",
             query=AnswersOf,
             returns=Answers,
         ),
@@ -156,3 +168,19 @@ def answer_operations(fabric: CacheFabric) -> tuple[Operation, ...]:
             )
         ),
     )
+
+
+async def _found(fabric: CacheFabric, earners: Earners, query: AnswersOf) -> list[CacheEntry]:
+    """Return the newest, or what earned most in this process and after it what earned nothing."""
+    by_worth = query.sort == "saved"
+    limit = _MOST_SORTED if by_worth else query.limit
+    found = await fabric.list_answers(**query.named(), state=query.state, limit=limit)
+    if by_worth:
+        place = {entry_id: n for n, entry_id in enumerate(earners.top(_MOST_SORTED))}
+        found.sort(key=lambda entry: place.get(entry.id, len(place)))
+    return found[: query.limit]
+
+
+def _kept(entry: CacheEntry, earned: Earned) -> Kept:
+    shown = msgspec.structs.asdict(answer(entry))
+    return Kept(**shown, hits=earned.hits, saved=earned.micros / 1e6)

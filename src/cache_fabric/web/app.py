@@ -16,6 +16,7 @@ from cache_fabric.web.answers import answer_operations
 from cache_fabric.web.bundles import bundle_operations
 from cache_fabric.web.context_versions import version_operations
 from cache_fabric.web.contexts import context_operations
+from cache_fabric.web.earners import Earners
 from cache_fabric.web.errors import refusal
 from cache_fabric.web.events import event_operations
 from cache_fabric.web.executions import execution_operations
@@ -27,6 +28,7 @@ from cache_fabric.web.lookups import lookup_operations
 from cache_fabric.web.metrics import metrics_operations
 from cache_fabric.web.openapi import document_operation
 from cache_fabric.web.operations import Operation, routes
+from cache_fabric.web.page import page_routes
 from cache_fabric.web.parts import part_routes
 from cache_fabric.web.sessions import session_operations
 from cache_fabric.web.similar import similar_operations
@@ -44,6 +46,9 @@ def create_app(
     trusted: bool = False,
     hosts: Iterable[str] = (),
     content: bool = False,
+    page: bool = False,
+    ancestors: Iterable[str] = (),
+    operations: Iterable[Operation] = (),
 ) -> Starlette:
     """Return the ASGI application of a fabric, which it uses as it is and never closes.
 
@@ -62,25 +67,34 @@ def create_app(
             runs without one are of one and the same stranger, who cannot agree with himself.
         hosts: Names that the server is reached under, beside ``localhost`` and any IP address.
         content: Whether ``/v1/events`` tells what was asked, beside what came of it.
+        page: Whether the dashboard is served at ``/``.
+        ancestors: Origins that may show the dashboard in a frame, as a notebook's does.
+        operations: Further ones, beside those of the API. ``app.state.hub.tell(kind, data)`` tells
+            the listeners of ``/v1/events`` what they do.
 
     Raises `ConfigurationError` for a token without text.
     """
     bearer = None if token is None else Token(token)
-    hub = Hub(fabric, content=content)
-    return Starlette(
+    hub, earners = Hub(fabric, content=content), Earners()
+    fabric.add_hook(earners)
+    served = (*_operations(fabric, bearer, hub, earners, trusted=trusted), *operations)
+    app = Starlette(
         routes=[
-            *routes(_operations(fabric, bearer, hub, trusted=trusted)),
+            *routes((*served, document_operation(served))),
+            *(page_routes(tuple(ancestors)) if page else ()),
             *(part_routes(fabric) if token is not None else ()),
         ],
         middleware=[Middleware(Access, token=bearer, hosts=hosts)],
         exception_handlers={HTTPException: _refused},
     )
+    app.state.hub = hub
+    return app
 
 
 def _operations(
-    fabric: CacheFabric, token: Token | None, hub: Hub, *, trusted: bool
+    fabric: CacheFabric, token: Token | None, hub: Hub, earners: Earners, *, trusted: bool
 ) -> tuple[Operation, ...]:
-    operations = (
+    return (
         *health_operations(fabric),
         *session_operations(token),
         *context_operations(fabric),
@@ -88,7 +102,7 @@ def _operations(
         *bundle_operations(fabric),
         *watch_operations(fabric),
         *lookup_operations(fabric),
-        *answer_operations(fabric),
+        *answer_operations(fabric, earners),
         *similar_operations(fabric),
         *execution_operations(fabric),
         *feedback_operations(fabric, trusted=trusted),
@@ -97,7 +111,6 @@ def _operations(
         *event_operations(fabric, hub),
         *metrics_operations(fabric),
     )
-    return (*operations, document_operation(operations))
 
 
 def _refused(_: Request, error: Exception) -> Response:

@@ -125,7 +125,8 @@ class Hub:
     def _hear_words(self, event: Event, content: Mapping[str, Any]) -> None:
         if isinstance(event, LookupEvent) and "messages" in content:
             asked = CacheRequest(model=event.model, messages=content["messages"])
-            self.tell("lookup", {**_plain(event), "question": emptied(asked, None).question})
+            question = emptied(asked, None).question
+            self.tell("lookup", {**msgspec.to_builtins(event), "question": question})
         else:
             self._hear(event)
 

@@ -1,0 +1,66 @@
+// The server: requests that answer with JSON, and the one stream of events.
+
+export class Refused extends Error {
+  constructor(status, error) {
+    super(error?.message || `the server answered ${status}`);
+    this.status = status;
+    this.field = error?.field || null;
+  }
+}
+
+async function ask(method, path, body, headers = {}) {
+  const options = { method, headers: { accept: "application/json", ...headers }, credentials: "same-origin" };
+  if (body !== undefined) {
+    options.headers["content-type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Refused(0, { message: "the server cannot be reached" });
+  }
+  const text = await response.text();
+  let told = null;
+  try {
+    told = text ? JSON.parse(text) : null;
+  } catch {
+    // What stands between us and the server may answer with a page of its own.
+  }
+  if (!response.ok) throw new Refused(response.status, told?.error);
+  const etag = response.headers.get("etag");
+  return etag && told ? { ...told, etag } : told;
+}
+
+export const get = (path) => ask("GET", path);
+export const post = (path, body = {}) => ask("POST", path, body);
+export const put = (path, body, headers) => ask("PUT", path, body, headers);
+export const remove = (path) => ask("DELETE", path);
+export const name = encodeURIComponent;
+
+export function query(fields) {
+  const kept = Object.entries(fields).filter(([, value]) => value !== "" && value != null);
+  return kept.length ? `?${new URLSearchParams(kept)}` : "";
+}
+
+export const sought = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== "" && value != null));
+
+// The token stands behind the # of the printed address: it is never sent by the browser itself.
+export async function signIn() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token === null) return;
+  history.replaceState(null, "", location.pathname);
+  await post("session", { token });
+}
+
+const KINDS = ["lookup", "store", "change", "execution", "feedback", "verdict", "metrics", "fleet", "agent", "batch", "demo", "resync"];
+
+export function listen(heard, connected) {
+  const source = new EventSource("v1/events");
+  source.onopen = () => connected(true);
+  source.onerror = () => connected(false, source.readyState === EventSource.CLOSED);
+  for (const kind of KINDS) {
+    source.addEventListener(kind, (event) => heard(kind, JSON.parse(event.data)));
+  }
+  return source;
+}

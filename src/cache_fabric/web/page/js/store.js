@@ -1,0 +1,67 @@
+// What the page knows. Panels read it with `use`; events and answers of the server change it.
+
+import { useEffect, useState } from "../vendor/preact-htm.js";
+
+const listeners = new Set();
+export const state = {
+  connected: null,
+  signedOut: false,
+  metrics: null,
+  demo: null,
+  fleet: [], // named processes, as their notes in the store say
+  agents: {}, // what the demo's own agents tell of themselves, by name
+  lookups: [], // newest first
+  changes: [], // newest first
+  ticks: [], // oldest first: figures over time
+  pulses: [], // what the architecture draws
+  counts: {}, // lookups by outcome or tier since the page was opened
+  executions: 0, // grows with each that is told
+  feedback: 0,
+  verdicts: 0,
+  batch: null,
+  done: {}, // steps of the first minute
+  toast: null,
+};
+
+let waiting = false;
+
+export function set(patch) {
+  Object.assign(state, typeof patch === "function" ? patch(state) : patch);
+  if (waiting) return;
+  waiting = true; // many events a frame are one drawing
+  requestAnimationFrame(() => {
+    waiting = false;
+    for (const listener of listeners) listener();
+  });
+}
+
+export function use(...names) {
+  const [, draw] = useState(0);
+  useEffect(() => {
+    let seen = names.map((name) => state[name]);
+    const listener = () => {
+      const now = names.map((name) => state[name]);
+      if (now.some((value, at) => value !== seen[at])) {
+        seen = now;
+        draw((n) => n + 1);
+      }
+    };
+    listeners.add(listener);
+    listener();
+    return () => listeners.delete(listener);
+  }, []);
+  return state;
+}
+
+export const prepend = (list, item, most = 200) => [item, ...list].slice(0, most);
+
+let fading;
+export function say(text) {
+  clearTimeout(fading);
+  set({ toast: text });
+  fading = setTimeout(() => set({ toast: null }), 5000);
+}
+
+export function did(step) {
+  if (!state.done[step]) set((s) => ({ done: { ...s.done, [step]: true } }));
+}
