@@ -1,7 +1,8 @@
-"""``cache-fabric demo``: realistic questions through a LangChain chain, counted honestly."""
+"""``cache-fabric demo``: the page to play on, or a batch in the terminal, counted honestly."""
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cache_fabric.cli._demo_table import show_result
 from cache_fabric.cli._fabric import JsonOption, fail, print_json
-from cache_fabric.demo.traffic import Question, demo_stream, labelled_stream
-from cache_fabric.errors import CacheFabricError
+from cache_fabric.cli._litellm_model import litellm_model
+from cache_fabric.demo.traffic import Question, demo_stream, labelled_stream, load_demo
+from cache_fabric.errors import CacheFabricError, MissingExtraError
 from cache_fabric.factory import DEFAULT_PATH, create_cache_fabric
 from cache_fabric.instrumentation.figures import figures
 from cache_fabric.instrumentation.metrics import Metrics
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from cache_fabric.demo.run import DemoRun, Outcome
     from cache_fabric.fabric import CacheFabric
     from cache_fabric.instrumentation.events import Event
+    from cache_fabric.replay import Model
 
 __all__ = ["demo"]
 
@@ -33,8 +36,12 @@ _SIMULATED_AS = "gpt-4o-mini"
 
 def demo(
     headless: Annotated[
-        bool, typer.Option("--headless", help="Run in this terminal; there is no page yet.")
+        bool, typer.Option("--headless", help="Run a batch in this terminal and end; no page.")
     ] = False,
+    port: Annotated[
+        int, typer.Option(help="Port of the page on 127.0.0.1; 0 takes a free one.", max=65535)
+    ] = 8090,
+    browse: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     path: Annotated[
         Path, typer.Option(help="Folder that keeps the answers; a second run starts warm.")
     ] = Path(DEFAULT_PATH),
@@ -49,9 +56,10 @@ def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier answers first.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Send a traffic of user questions through a chain behind the cache, and show what it did."""
+    """Serve a page to play on; with --headless send user questions through a chain and count."""
     if not headless:
-        typer.echo("The demo has no page yet: it runs in this terminal.", err=True)
+        _page(path, model, latency, port=port, fresh=fresh, browse=browse)
+        return
     try:
         import cache_fabric.langchain  # noqa: F401 - names the extra when LangChain is missing
         from cache_fabric.demo.run import DemoRun
@@ -74,6 +82,41 @@ def demo(
         print_json(result)
     else:
         show_result(result, Console())
+
+
+def _page(
+    path: Path, name: str | None, latency: float, *, port: int, fresh: bool, browse: bool
+) -> None:
+    try:
+        from cache_fabric.cli._demo_page import serve_demo
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
+            raise
+        fail(str(MissingExtraError("ui", "cache-fabric demo")))
+    from cache_fabric.demo.simulated import SimulatedModel
+    from cache_fabric.demo.tokens import token_counter
+
+    count, estimated = token_counter()
+    model: Model = SimulatedModel(load_demo(), count, latency)
+    about: dict[str, Any] = {
+        "name": f"a simulated model, priced as {_SIMULATED_AS}",
+        "simulated": True,
+        "latency_ms": 1e3 * latency,
+        "tokens_estimated": estimated,
+    }
+    if name is not None:
+        model = litellm_model(name)
+        about = {"name": name, "simulated": False}
+
+    def tell(address: str) -> None:
+        typer.echo(f"Cache Fabric: {address}\nCtrl-C ends it; answers stay in {path}.")
+        if browse:
+            webbrowser.open(address)
+
+    try:
+        serve_demo(path, model, about, name or _SIMULATED_AS, port=port, fresh=fresh, tell=tell)
+    except CacheFabricError as error:
+        fail(str(error))
 
 
 def _model(

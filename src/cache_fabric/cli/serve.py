@@ -30,7 +30,8 @@ def serve(
         bool, typer.Option("--trusted", help="One feedback may act alone: callers vouch for it.")
     ] = False,
 ) -> None:
-    """Serve the HTTP API under /v1, for agents in any language and for fabrics of other processes.
+    """Serve the dashboard, and the HTTP API under /v1 for agents in any language and for fabrics of
+    other processes.
 
     CACHE_FABRIC_API_TOKEN is what callers must carry; on loopback one is made and printed where it
     is not set.
@@ -47,9 +48,10 @@ def serve(
     if not token:
         token = secrets.token_urlsafe(24)
         typer.echo(f"{_TOKEN}={token}")
+        typer.echo(f"dashboard: http://{host}:{port}/#token={token}")
     opened = open_fabric(fabric)
     with opened.sync:
-        app = create_app(opened, token=token, trusted=trusted, hosts=name or ())
+        app = create_app(opened, token=token, trusted=trusted, hosts=name or (), page=True)
         # An address may hold what belongs in no log.
         uvicorn.run(
             app, host=host, port=port, access_log=False, timeout_graceful_shutdown=_FAREWELL
