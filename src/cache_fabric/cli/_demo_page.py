@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
+from cache_fabric.cli._listening import Listening
 from cache_fabric.config import FabricConfig
 from cache_fabric.demo.agents import Agents
 from cache_fabric.demo.operations import demo_operations
@@ -76,16 +75,12 @@ async def _serve(
         operations=demo_operations(stage),
     )
     stage.tell = app.state.hub.tell
-    server = _Server(
-        uvicorn.Config(
-            app,
-            host="127.0.0.1",
-            port=port,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=_FAREWELL,
-        ),
+    server = Listening(
+        app,
+        "127.0.0.1",
+        port,
         lambda bound: tell(f"http://127.0.0.1:{bound}/#token={token}"),
+        _FAREWELL,
     )
     try:
         await fabric.open()
@@ -98,16 +93,3 @@ async def _serve(
         await stage.close()
         await fabric.aclose()
         await store.aclose()
-
-
-class _Server(uvicorn.Server):
-    """Tells its port once it listens."""
-
-    def __init__(self, config: uvicorn.Config, bound: Callable[[int], None]) -> None:
-        super().__init__(config)
-        self._bound = bound
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        for server in self.servers:
-            self._bound(server.sockets[0].getsockname()[1])

@@ -40,22 +40,26 @@ def serve(
     if not token and not _is_loopback(host):
         fail(f"{host} can be reached from outside: set {_TOKEN}, or listen on 127.0.0.1")
     try:
-        import uvicorn
-
+        from cache_fabric.cli._listening import Listening
         from cache_fabric.web.app import create_app
     except ModuleNotFoundError:
         fail(str(MissingExtraError("ui", "cache-fabric serve")))
-    if not token:
-        token = secrets.token_urlsafe(24)
-        typer.echo(f"{_TOKEN}={token}")
-        typer.echo(f"dashboard: http://{host}:{port}/#token={token}")
+    made = None if token else secrets.token_urlsafe(24)
     opened = open_fabric(fabric)
     with opened.sync:
-        app = create_app(opened, token=token, trusted=trusted, hosts=name or (), page=True)
-        # An address may hold what belongs in no log.
-        uvicorn.run(
-            app, host=host, port=port, access_log=False, timeout_graceful_shutdown=_FAREWELL
-        )
+        app = create_app(opened, token=token or made, trusted=trusted, hosts=name or (), page=True)
+
+        def tell(bound: int) -> None:
+            if made is not None:
+                typer.echo(f"{_TOKEN}={made}")
+            behind = f"${{{_TOKEN}}}" if made is None else made
+            typer.echo(f"dashboard: http://{_shown(host)}:{bound}/#token={behind}")
+
+        Listening(app, host, port, tell, _FAREWELL).run()
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_loopback(host: str) -> bool:

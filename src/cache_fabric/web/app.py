@@ -76,7 +76,8 @@ def create_app(
     """
     bearer = None if token is None else Token(token)
     hub, earners = Hub(fabric, content=content), Earners()
-    fabric.add_hook(earners)
+    if page:
+        fabric.add_hook(earners)
     served = (*_operations(fabric, bearer, hub, earners, trusted=trusted), *operations)
     app = Starlette(
         routes=[
