@@ -51,7 +51,7 @@ def _places(data: Any) -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.data())
 def test_a_document_with_odd_values_is_read_or_refused(path: Path, data: st.DataObject) -> None:
     document = copy.deepcopy(yaml.safe_load(path.read_text()))
@@ -77,7 +77,7 @@ def test_a_document_with_odd_values_is_read_or_refused(path: Path, data: st.Data
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.data())
 def test_a_file_that_is_cut_or_scratched_is_read_or_refused(
     path: Path, data: st.DataObject

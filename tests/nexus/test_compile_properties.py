@@ -20,7 +20,7 @@ MANIFESTS = st.dictionaries(st.sampled_from("abc"), TEXTS, min_size=1).flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(MANIFESTS, min_size=1, max_size=4))
 def test_live_is_what_the_last_manifest_says(manifests: list[Manifest]) -> None:
     with create_cache_fabric("memory").sync as fabric:

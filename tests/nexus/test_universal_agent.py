@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_fabric.errors import ManifestError
@@ -233,7 +233,6 @@ def _said(document: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-@settings(deadline=None)
 @given(documents(), st.booleans())
 def test_every_text_and_tool_is_found_again_under_its_key(document: Any, flow: bool) -> None:
     if not _said(document):

@@ -214,7 +214,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 FAST = settings(
     max_examples=40,
     stateful_step_count=40,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

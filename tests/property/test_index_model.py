@@ -164,7 +164,7 @@ async def run(index: VectorIndex, program: list[Any]) -> None:
     ],
     ids=["memory", "resident", "resident over a slow index", "resident with little room", "stored"],
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(program=PROGRAMS)
 def test_an_index_finds_what_brute_force_finds(
     make: Callable[[], VectorIndex], program: list[Any]

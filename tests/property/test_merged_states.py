@@ -83,7 +83,7 @@ def assert_close(
         close(getattr(one.audit, name), getattr(other.audit, name), rtol=1e-6, atol=allowed)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seeds, counts, seeds, counts)
 def test_with_nothing_new_what_is_stored_stays(
     seed: int, count: int, other: int, more: int
@@ -93,7 +93,7 @@ def test_with_nothing_new_what_is_stored_stays(
     assert_close(merged(stored, base, base), stored)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seeds, counts, seeds, counts)
 def test_what_nobody_else_has_changed_becomes_mine(
     seed: int, count: int, other: int, more: int
@@ -103,7 +103,7 @@ def test_what_nobody_else_has_changed_becomes_mine(
     assert_close(merged(base, mine, base), mine)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seeds, counts, seeds, counts)
 def test_the_order_of_two_processes_does_not_matter(
     one: int, count: int, other: int, more: int
@@ -120,7 +120,7 @@ def told(state: Learned, seed: int = 99) -> Any:
     return np.array([sigmoid(moderated(m, v)) for m, v in zip(means, variances, strict=True)])
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seeds, seeds)
 def test_two_that_learned_apart_predict_like_one_that_saw_all(one: int, other: int) -> None:
     base = taught(learned(fresh()), 7, 100)
@@ -132,7 +132,7 @@ def test_two_that_learned_apart_predict_like_one_that_saw_all(one: int, other: i
     assert off < gained / 2
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(seeds, st.integers(0, 1500), st.integers(0, 1500))
 def test_the_sum_is_a_state_that_can_be_used(seed: int, count: int, more: int) -> None:
     base = learned(fresh())

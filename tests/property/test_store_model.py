@@ -183,7 +183,6 @@ class SqliteMachine(StoreMachine):
 FAST = settings(
     max_examples=40,
     stateful_step_count=40,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_fabric.bench.quality.pairs import (
@@ -35,7 +35,6 @@ def pair(number: int, a: str, b: str, same: int, category: str = "paraphrase") -
 TEXTS = st.integers(0, 30).map(lambda n: f"question {n}")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=40))
 def test_no_text_is_in_both_halves(texts: list[tuple[str, str]]) -> None:
     pairs = [pair(n, a, b, 0) for n, (a, b) in enumerate(texts)]

@@ -27,7 +27,7 @@ def expected(rows: Any, vector: Any, k: int) -> list[float]:
     return sorted((rows @ vector).tolist(), reverse=True)[:k]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     count=st.integers(1, 3000),
     dimension=st.integers(1, 9),
@@ -43,7 +43,7 @@ def test_the_nearest_are_found_whatever_the_size(
     assert found == pytest.approx(expected(rows, vector, k), abs=1e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     values=st.lists(st.sampled_from([-1.0, 0.0, 0.25, 1.0]) | st.floats(-1, 1), min_size=1),
     k=st.integers(1, 20),

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_fabric.errors import ConfigurationError, ValidationError
@@ -111,7 +111,6 @@ def test_hits_and_errors_are_shares_of_all_requests() -> None:
     assert at[0.8].errors_upper == pytest.approx(upper_share(1, 10, 0.9))
 
 
-@settings(deadline=None)
 @given(RECORDS)
 def test_a_looser_threshold_never_serves_less(records: list[Judged]) -> None:
     points = hits_against_errors(records, "probability")

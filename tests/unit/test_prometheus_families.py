@@ -321,7 +321,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(EVENTS, max_size=40), st.lists(EVENTS, max_size=40))
 def test_what_only_grows_never_goes_down(first: list[Event], more: list[Event]) -> None:
     metrics = Metrics()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_fabric.bench.quality.simulated import (
@@ -29,7 +29,6 @@ def stream(*classes: str) -> Stream:
     return Stream.of("test", rows)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 359), st.sampled_from("ab")), min_size=1, max_size=600))
 def test_a_row_sees_what_came_before_it_in_its_scope(rows: list[tuple[int, str]]) -> None:
     vectors, scopes = unit(*(degrees for degrees, _ in rows)), [scope for _, scope in rows]

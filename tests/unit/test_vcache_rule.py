@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_fabric.bench.quality.vcache import Curve, Verdicts, exploration, fit
@@ -43,7 +43,6 @@ def test_a_curve_that_falls_is_held_flat() -> None:
     assert curve.middle in (0.0, 1.0)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 1000).map(lambda n: n / 1000), st.booleans()),

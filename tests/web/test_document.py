@@ -37,6 +37,6 @@ def fabric() -> Iterator[CacheFabric]:
 
 
 @schema.parametrize()
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_the_document_says(case: Any) -> None:
     case.call_and_validate(headers=AUTHORIZED, excluded_checks=NOT_ASKED)
