@@ -12,7 +12,7 @@ export HF_HUB_OFFLINE := 1
 .PHONY: demo test campaign test-lowest test-openai2 servers lint bench lock clean
 
 demo: $(READY)
-	$(BIN)/cache-fabric demo --headless
+	$(BIN)/cache-fabric demo
 
 test: $(READY) servers
 	$(BIN)/python -m pytest -n 2 --dist loadfile
