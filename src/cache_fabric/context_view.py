@@ -14,7 +14,7 @@ import msgspec
 from cache_fabric import codec
 from cache_fabric.context_rules import Body, Head, digest
 from cache_fabric.errors import BackendError
-from cache_fabric.records import ContextChange, ContextEntry, Freshness
+from cache_fabric.records import ContextChange, ContextDiff, ContextEntry, Freshness
 from cache_fabric.scopes import Owner
 from cache_fabric.stores.base import Change, Changes
 from cache_fabric.taken_back import Erased, Retired
@@ -149,10 +149,10 @@ def changes_of(
     ]
 
 
-def diff_of(one: Any, two: Any, one_name: str, two_name: str) -> str:
+def diff_of(one: Any, two: Any, one_name: str, two_name: str) -> ContextDiff:
     """Return the unified diff of two values, of data as indented JSON; empty for the same lines."""
     lines = difflib.unified_diff(_lines(one), _lines(two), one_name, two_name, lineterm="")
-    return "\n".join(lines)
+    return ContextDiff("\n".join(lines))
 
 
 def _lines(value: Any) -> list[str]:

@@ -24,7 +24,7 @@ from cache_fabric.instrumentation.publish_event import Written, event_of_write
 from cache_fabric.live_contexts import HEADS, MISSED, LiveContexts, version_key
 from cache_fabric.live_verdicts import LiveVerdicts
 from cache_fabric.part import Part
-from cache_fabric.records import ContextChange, ContextEntry, ContextSnapshot, Resync
+from cache_fabric.records import ContextChange, ContextDiff, ContextEntry, ContextSnapshot, Resync
 from cache_fabric.scopes import Owner
 from cache_fabric.stores.base import CommitConflict, Store, Write
 from cache_fabric.types import ContextScope
@@ -144,7 +144,7 @@ class Contexts:
         found = await self.live.bodies([(path, number) for number in range(1, last + 1)])
         return [entry_of(f[0], f[1], head, self.live.freshness) for f in found if f is not None]
 
-    async def diff(self, path: str, key: str, a: int, b: int) -> str:
+    async def diff(self, path: str, key: str, a: int, b: int) -> ContextDiff:
         """Return a unified diff of two versions' values; empty when they are the same."""
         one, two = [await self._version(path, key, number, None) for number in (a, b)]
         return diff_of(one.value, two.value, f"{key}@{a}", f"{key}@{b}")

@@ -11,6 +11,7 @@ from typing import Literal
 
 from cache_fabric.types import Tier
 from cache_fabric.verdict_rules import Happening
+from cache_fabric.viewed import Viewed
 
 __all__ = [
     "AuditState",
@@ -123,7 +124,7 @@ class AuditState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookupExplanation:
+class LookupExplanation(Viewed):
     """Why a lookup ended as it did.
 
     Attributes:
@@ -175,7 +176,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntryExplanation:
+class EntryExplanation(Viewed):
     """What is known of a kept answer.
 
     Attributes:

@@ -19,6 +19,7 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.erase import erase
 from cache_fabric.fabric_answers import AnswerMethods
 from cache_fabric.fabric_contexts import ContextMethods
+from cache_fabric.fabric_display import DisplayMethods
 from cache_fabric.fabric_executions import ExecutionMethods
 from cache_fabric.fabric_feedback import FeedbackMethods
 from cache_fabric.fabric_hooks import HookMethods
@@ -39,15 +40,7 @@ from cache_fabric.pricing import PriceTable
 from cache_fabric.receipt import Receipt
 from cache_fabric.records import SimilarItem
 from cache_fabric.subject import Subject
-from cache_fabric.types import (
-    Bypass,
-    CacheRequest,
-    Hit,
-    LookupResult,
-    Miss,
-    Ticket,
-    Usage,
-)
+from cache_fabric.types import Bypass, CacheRequest, Hit, LookupResult, Miss, Ticket, Usage
 
 if TYPE_CHECKING:
     from cache_fabric.sync import SyncCacheFabric
@@ -61,6 +54,7 @@ _EXIT_PATIENCE = 5.0  # seconds that the end of a program may wait for the store
 class CacheFabric(
     AnswerMethods,
     ContextMethods,
+    DisplayMethods,
     ExecutionMethods,
     FeedbackMethods,
     HookMethods,

@@ -10,7 +10,7 @@ from cache_fabric.bundle import Bundle, deletion, labelling, setting
 from cache_fabric.context_rules import Change, Update
 from cache_fabric.errors import BackendError, NotFound, ValidationError
 from cache_fabric.life import Life
-from cache_fabric.records import ContextEntry
+from cache_fabric.records import ContextDiff, ContextEntry
 from cache_fabric.scopes import Owner, check_scope
 from cache_fabric.types import ContextScope
 from cache_fabric.validation import check_json, check_key
@@ -166,7 +166,7 @@ class ContextMethods:
         *,
         scope: ContextScope = ContextScope.GLOBAL,
         tenant: str | None = None,
-    ) -> str:
+    ) -> ContextDiff:
         """Return the unified diff from version ``a`` to ``b``; raises `NotFound`."""
         path = Owner(tenant).path(check_scope(scope), key)
         return await self._run(lambda life: life.contexts.diff(path, key, a, b))

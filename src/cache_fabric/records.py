@@ -12,10 +12,12 @@ from cache_fabric.errors import ValidationError
 from cache_fabric.run_state import RunState
 from cache_fabric.template import fill, variables
 from cache_fabric.types import ContextScope
+from cache_fabric.viewed import Viewed
 from cache_fabric.votes import Annotator, Effect, Verdict
 
 __all__ = [
     "ContextChange",
+    "ContextDiff",
     "ContextEntry",
     "ContextSnapshot",
     "Execution",
@@ -85,7 +87,7 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContextEntry(_BothWays):
+class ContextEntry(_BothWays, Viewed):
     """One version of a context. Truthy; what is not there is ``None`` instead.
 
     Attributes:
@@ -157,6 +159,12 @@ class ContextSnapshot(_BothWays):
     revision: int
     entries: tuple[ContextEntry, ...]
     stale: bool = False
+
+
+class ContextDiff(str, Viewed):
+    """A unified diff of two versions: a text, which a notebook shows in colours."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +249,7 @@ class Feedback(_BothWays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Execution(_BothWays, RunState):
+class Execution(_BothWays, RunState, Viewed):
     """One tracked run of a graph, with the feedback it got.
 
     Attributes:

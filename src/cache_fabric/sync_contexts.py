@@ -9,7 +9,7 @@ from typing import Any
 from cache_fabric.bundle import Bundle
 from cache_fabric.context_rules import Change
 from cache_fabric.live_contexts import Listener
-from cache_fabric.records import ContextChange, ContextEntry, ContextSnapshot, Resync
+from cache_fabric.records import ContextChange, ContextDiff, ContextEntry, ContextSnapshot, Resync
 from cache_fabric.sync_view import SyncView
 from cache_fabric.types import ContextScope
 
@@ -109,7 +109,7 @@ class SyncContextMethods(SyncView):
         *,
         scope: ContextScope = ContextScope.GLOBAL,
         tenant: str | None = None,
-    ) -> str:
+    ) -> ContextDiff:
         return self._call(lambda: self._fabric.context_diff(key, a, b, scope=scope, tenant=tenant))
 
     def rollback_context(

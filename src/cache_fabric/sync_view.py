@@ -21,3 +21,6 @@ class SyncView:
 
     def _call(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return self._fabric._life().portal.call(call)
+
+    def _repr_html_(self) -> str:
+        return self._fabric._repr_html_()

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from cache_fabric.errors import ValidationError
 from cache_fabric.options import NO_OPTIONS, CacheOptions
 from cache_fabric.usage import Usage
+from cache_fabric.viewed import Viewed
 
 __all__ = [
     "Answer",
@@ -121,7 +122,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CacheEntry:
+class CacheEntry(Viewed):
     """One kept answer with all that is known of the call that produced it.
 
     The id is the exact key and a nonce: it names this answer, not the one that may replace it.
@@ -222,7 +223,7 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class Hit(Viewed):
     """An answer served from the cache.
 
     Attributes:
@@ -255,7 +256,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Miss:
+class Miss(Viewed):
     """No answer: call the model, then ``store`` with the ticket or ``release`` it.
 
     Attributes:
@@ -277,7 +278,7 @@ class Miss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bypass:
+class Bypass(Viewed):
     """The request is not for the cache; nothing will be stored for it either."""
 
     reason: str

@@ -48,7 +48,7 @@ def test_it_is_the_dictionary_of_the_seed() -> None:
 
 def test_a_notebook_shows_what_is_known_and_a_dash_for_what_is_not() -> None:
     busy, idle = measured(*BUSY)._repr_html_(), measured()._repr_html_()
-    assert "<caption>Cache Fabric, all processes</caption>" in busy
+    assert ">Cache Fabric, all processes</caption>" in busy
     assert "66.7 % (" in busy
     assert "$0.001000" in busy
     assert "\u2013" in idle

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from cache_fabric.errors import MissingExtraError, ValidationError
 from cache_fabric.instrumentation.headline import headline
 from cache_fabric.instrumentation.shares import DIMENSIONS
+from cache_fabric.viewed import html_table
 
 __all__ = ["BY", "FabricMetrics", "frame"]
 
@@ -69,13 +69,8 @@ class FabricMetrics(dict[str, Any]):
             axis.legend()
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(label).replace('  ', '&emsp;')}</th>"
-            f"<td style='text-align:right'>{html.escape(text)}</td></tr>"
-            for label, text in headline(self)
-        )
         whose = "all processes" if self["scope"] == "fabric" else "this process alone"
-        return f"<table><caption>Cache Fabric, {whose}</caption><tbody>{rows}</tbody></table>"
+        return html_table(f"Cache Fabric, {whose}", headline(self))
 
 
 def frame(rows: list[dict[str, Any]], index: str) -> Any:

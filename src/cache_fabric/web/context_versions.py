@@ -72,7 +72,8 @@ def version_operations(fabric: CacheFabric) -> tuple[Operation, ...]:
 
     async def diff(asked: Asked) -> Diff:
         two = asked.query
-        return Diff(await fabric.context_diff(asked.names["key"], two.a, two.b, **_place(asked)))
+        found = await fabric.context_diff(asked.names["key"], two.a, two.b, **_place(asked))
+        return Diff(str(found))  # msgspec takes no subclass of text
 
     async def point(asked: Asked) -> Context:
         names, body = asked.names, asked.body
