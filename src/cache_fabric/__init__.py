@@ -37,7 +37,9 @@ _HOMES = {
     "Verified": "policy",
     "Usage": "types",
     "create_cache_fabric": "factory",
+    "load_ipython_extension": "notebook",
     "resolve_fabric_from_env": "factory",
+    "unload_ipython_extension": "notebook",
 }
 
 __version__ = "0.1.0"
