@@ -7,7 +7,7 @@ this. Stored texts are hostile: `viewed.html_table` escapes every cell.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import singledispatch
 from typing import Any
@@ -20,6 +20,7 @@ from cache_fabric.viewed import Cell, html_diff, html_table
 __all__ = ["html_of"]
 
 Rows = list[tuple[str, Cell]]
+_NEAREST = 4  # candidates that are listed
 _MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 
 
@@ -53,7 +54,7 @@ def _(miss: Miss) -> str:
         rows.append(("nearest question", miss.nearest.entry.question))
         rows.append(("  similarity", f"{miss.nearest.similarity:.3f}"))
     if miss.probability is not None:
-        rows.append(("  its answer is right", f"{miss.probability:.1%}"))
+        rows.append(("  probably right", f"{miss.probability:.1%}"))
     if miss.degraded is not None:
         rows.append(("degraded", miss.degraded))
     rows += [("lookup took", _duration(miss.seconds)), ("lookup", miss.lookup_id)]
@@ -167,7 +168,7 @@ def _meaning(found: Hit | LookupExplanation) -> Rows:
     if found.similarity is not None and found.tier in (None, "semantic"):
         rows.append(("  similarity", f"{found.similarity:.3f}"))
     if found.probability is not None:
-        rows.append(("  is right with", f"{found.probability:.1%}"))
+        rows.append(("  probably right", f"{found.probability:.1%}"))
     return rows
 
 
@@ -177,21 +178,21 @@ def _judged(explained: LookupExplanation) -> Rows:
         rows.append(("threshold", f"{explained.threshold:.3f}"))
     if explained.scoring is not None:
         rows.append(("risk of a wrong answer", f"{explained.scoring.risk:.2%}"))
-        rows.append(("  worth at most", f"{max(0.0, explained.scoring.price):.2%}"))
+        rows.append(("  served up to", f"{max(0.0, explained.scoring.price):.2%}"))
     if explained.budget is not None:
-        rows.append(("budget spent", f"{explained.budget.spent:.2f}"))
-        rows.append(("  allowed", f"{explained.budget.allowed:.2f}"))
+        rows.append(("wrong answers expected so far", f"{explained.budget.spent:.2f}"))
+        rows.append(("  allowed so far", f"{explained.budget.allowed:.2f}"))
     return rows
 
 
-def _candidates(candidates: Iterable[CandidateExplanation]) -> str:
+def _candidates(candidates: Sequence[CandidateExplanation]) -> str:
     rows: list[Sequence[Cell]] = [
         (
             one.question or one.entry_id[:12],
             f"{one.similarity:.3f}",
             "; ".join(one.objections or one.guard or ()) or "none",
         )
-        for one in candidates
+        for one in candidates[:_NEAREST]
     ]
     return html_table("Compared with", rows, ("question", "similarity", "objections"))
 
@@ -216,7 +217,7 @@ def _duration(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     if seconds < 1:
-        return f"{seconds * 1000:.2f} ms"
+        return f"{seconds * 1000:.3g} ms"
     for unit, name in ((_DAY, "days"), (_HOUR, "h"), (_MINUTE, "min")):
         if seconds >= 2 * unit:
             return f"{seconds / unit:.1f} {name}"
