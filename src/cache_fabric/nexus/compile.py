@@ -25,6 +25,7 @@ from cache_fabric.nexus._checks import checked
 from cache_fabric.nexus.lock_file import drift_of, lock_of, read_lock, write_lock
 from cache_fabric.nexus.manifest import Manifest
 from cache_fabric.nexus.plan import LabelMove, Plan, PlannedChange, make_plan
+from cache_fabric.nexus.plan_html import html_of_plan
 from cache_fabric.nexus.published import metadata_of
 from cache_fabric.records import ContextEntry
 from cache_fabric.types import ContextScope
@@ -51,6 +52,11 @@ class Compilation:
     plan: Plan
     revision: int | None
     versions: Mapping[str, int]
+
+    def _repr_html_(self) -> str:
+        done = self.revision is not None
+        told = f"published at revision {self.revision}" if done else "not published"
+        return html_of_plan(self.plan, told)
 
 
 async def compile_manifest(

@@ -17,6 +17,7 @@ from cache_fabric.context_rules import Change
 from cache_fabric.context_view import diff_of
 from cache_fabric.nexus.change_class import change_class
 from cache_fabric.nexus.manifest import Manifest, ManifestContext
+from cache_fabric.nexus.plan_html import html_of_plan
 from cache_fabric.nexus.published import published_value
 from cache_fabric.records import ContextEntry
 from cache_fabric.template import variables
@@ -134,6 +135,9 @@ class Plan:
             for change in self.published
             if change.action == "remove" or change.change in ("behaviour", "breaking")
         )
+
+    def _repr_html_(self) -> str:
+        return html_of_plan(self)
 
 
 def make_plan(manifest: Manifest, live: Iterable[ContextEntry], *, prune: bool = False) -> Plan:
