@@ -241,6 +241,7 @@ class CacheFabric(
     async def aclose(self) -> None:
         """Write what waits, close what this fabric made; idempotent."""
         await self._stop_refreshes()
+        await asyncio.to_thread(self._stop_page)  # its last answers may need this loop
         life = self._life()
         if not life.portal.closed:
             await life.portal.run(lambda: life.close())

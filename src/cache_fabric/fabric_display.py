@@ -1,8 +1,12 @@
-"""What a notebook shows of the fabric itself."""
+"""What a notebook shows of the fabric itself, and the dashboard in it."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from cache_fabric.config import FabricConfig
+from cache_fabric.errors import MissingExtraError
 from cache_fabric.instrumentation.headline import headline
 from cache_fabric.instrumentation.metrics import Metrics, figures
 from cache_fabric.life import Life
@@ -12,6 +16,7 @@ from cache_fabric.viewed import html_table
 
 __all__ = ["DisplayMethods"]
 
+_PAGE = "cache_fabric.web.inline"  # above the facade, so it is named and not imported
 _SHOWN = ("requests", "hit rate", "average latency", "cost saved")
 
 
@@ -21,9 +26,38 @@ class DisplayMethods:
     config: FabricConfig
     policy: Policy
     _metrics: Metrics
+    _page: Any = None
 
     def _life(self) -> Life:
         raise AssertionError("the facade provides it")
+
+    def ui(self, *, height: int = 720, host: str = "localhost", port: int = 0) -> Any:
+        """Return the dashboard as a notebook shows it, in a frame; the same in both colours.
+
+        It is served on loopback until the fabric is closed, once for all calls. Its address holds a
+        token, made for this server, and is kept in the notebook's output if that is saved.
+
+        Args:
+            height: Pixels.
+            host: Name under which the notebook is open in the browser: ``localhost`` or
+                ``127.0.0.1``.
+            port: To listen on; 0 for one that is free. The first call decides.
+
+        Raises:
+            MissingExtraError: The web server is not installed.
+            ConfigurationError: Nobody may listen on that port.
+        """
+        if self._page is None:
+            try:
+                self._page = import_module(_PAGE).Inline(self, port)
+            except ModuleNotFoundError as error:
+                raise MissingExtraError("ui", "fabric.ui") from error
+        return self._page.frame(host, height)
+
+    def _stop_page(self) -> None:
+        page, self._page = self._page, None
+        if page is not None:
+            page.stop()
 
     def _repr_html_(self) -> str:
         parts = self._life().parts

@@ -284,6 +284,7 @@ class SyncCacheFabric(
 
     def close(self) -> None:
         """Write what waits, close what the fabric made; idempotent (`CacheFabric.aclose`)."""
+        self._fabric._stop_page()
         life = self._fabric._life()
         if not life.portal.closed:
             life.portal.call(lambda: life.close())

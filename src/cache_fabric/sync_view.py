@@ -22,5 +22,8 @@ class SyncView:
     def _call(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return self._fabric._life().portal.call(call)
 
+    def ui(self, *, height: int = 720, host: str = "localhost", port: int = 0) -> Any:
+        return self._fabric.ui(height=height, host=host, port=port)
+
     def _repr_html_(self) -> str:
         return self._fabric._repr_html_()

@@ -45,13 +45,23 @@ class Access:
         app: What is protected.
         token: What has to be carried; ``None`` lets everybody in.
         hosts: Names that the server is reached under, beside ``localhost`` and any IP address.
+        framed: Whether the page may be opened in a frame of another origin, of those that its own
+            policy names; all else that it asks for comes from its own.
 
     Attributes:
         refused: How many requests were refused, by reason: ``host``, ``origin``, ``token``.
     """
 
-    def __init__(self, app: ASGIApp, token: Token | None = None, hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: Token | None = None,
+        hosts: Iterable[str] = (),
+        *,
+        framed: bool = False,
+    ) -> None:
         self._app = app
+        self._framed = framed
         self._token = token
         self._hosts = frozenset({"localhost", *(host.lower() for host in hosts)})
         self.refused: Counter[str] = Counter()
@@ -77,7 +87,8 @@ class Access:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_ours(hosts[0]):
             return self._refusal("host", 421, "this server does not go by that name")
-        if not _is_same_origin(headers, hosts[0]):
+        opens_frame = self._framed and _is_page_in_frame(scope, headers)
+        if not opens_frame and not _is_same_origin(headers, hosts[0]):
             return self._refusal("origin", 403, "requests of other origins are refused")
         token = self._token
         path: str = scope["path"]
@@ -109,6 +120,11 @@ def _is_same_origin(headers: Headers, host: str) -> bool:
     origins = headers.getlist("origin")
     # A proxy that ends TLS hides the scheme, so that only host and port can be compared.
     return all(origin.partition("://")[2].lower() == host.lower() for origin in origins)
+
+
+def _is_page_in_frame(scope: Scope, headers: Headers) -> bool:
+    asks = scope["path"] == "/" and scope["method"] in _CHANGE_NOTHING
+    return asks and headers.get("sec-fetch-dest") == "iframe"
 
 
 def _says_its_origin(headers: Headers) -> bool:

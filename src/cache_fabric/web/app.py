@@ -79,13 +79,14 @@ def create_app(
     if page:
         fabric.add_hook(earners)
     served = (*_operations(fabric, bearer, hub, earners, trusted=trusted), *operations)
+    ancestors = tuple(ancestors)
     app = Starlette(
         routes=[
             *routes((*served, document_operation(served))),
-            *(page_routes(tuple(ancestors)) if page else ()),
+            *(page_routes(ancestors) if page else ()),
             *(part_routes(fabric) if token is not None else ()),
         ],
-        middleware=[Middleware(Access, token=bearer, hosts=hosts)],
+        middleware=[Middleware(Access, token=bearer, hosts=hosts, framed=bool(ancestors))],
         exception_handlers={HTTPException: _refused},
     )
     app.state.hub = hub
