@@ -135,6 +135,29 @@ async def test_a_folder_is_watched_with_all_below_it(watch: Watch, tmp_path: Pat
         assert outcome.plan.is_empty
 
 
+def mount(folder: Path, number: int, text: str) -> None:
+    """Bring a ConfigMap's files up to date as Kubernetes does: by a link to their folder."""
+    version = folder / f"..{number}"
+    version.mkdir(parents=True)
+    (version / "manifest.json").write_text(json.dumps({ROUTER: text}))
+    moved = folder / "..data_tmp"
+    moved.symlink_to(version.name)
+    moved.replace(folder / "..data")
+    if number == 1:
+        (folder / "manifest.json").symlink_to(Path("..data", "manifest.json"))
+
+
+@pytest.mark.parametrize("named", [".", "manifest.json"], ids=["folder", "file"])
+async def test_a_mounted_config_map_is_followed(watch: Watch, tmp_path: Path, named: str) -> None:
+    folder = tmp_path / "prompts"
+    mount(folder, 1, "Route it.")
+    outcomes = watch(folder / named)
+    assert (await following(outcomes)).versions == {ROUTER: 1}
+    mount(folder, 2, "Route it well.")
+    while (outcome := await following(outcomes)).versions != {ROUTER: 2}:
+        assert outcome.plan.is_empty
+
+
 @pytest.mark.parametrize(
     ("place", "hidden"),
     [

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["watch_manifest"]
 
 _LONGEST_PAUSE = 30.0
+_MOUNTED = "..data"  # in a mounted ConfigMap: the hidden link whose move is all that changes
 
 
 async def watch_manifest(
@@ -91,6 +92,8 @@ def _watched(path: Path) -> AsyncGenerator[object]:
 def _filter(path: Path) -> Callable[[Change, str], bool] | None:
     """Return which changed places count; ``None`` for all."""
     if path.is_dir():
+        if (path / _MOUNTED).is_symlink():
+            return None
         whole = path.resolve()
         return lambda _, place: not _is_hidden(Path(place), whole)
     if path.is_symlink():  # a link is moved by changing another, as Kubernetes does
