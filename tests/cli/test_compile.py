@@ -196,7 +196,10 @@ def test_a_text_of_a_manifest_cannot_steer_the_terminal(
     assert "+Route\\x1b[2Jit." in shown
 
 
-def test_watch_publishes_each_change_until_it_is_interrupted(manifest: Path, folder: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_watch_publishes_each_change_until_it_is_interrupted(
+    manifest: Path, folder: Path, end: signal.Signals
+) -> None:
     words = [sys.executable, "-m", "cache_fabric", "compile", str(manifest)]
     with subprocess.Popen(
         [*words, "--fabric", str(folder), "--watch", "--json"],
@@ -204,6 +207,7 @@ def test_watch_publishes_each_change_until_it_is_interrupted(manifest: Path, fol
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=in_background if end == signal.SIGTERM else None,
     ) as process:
         try:
             assert process.stdout is not None
@@ -215,10 +219,15 @@ def test_watch_publishes_each_change_until_it_is_interrupted(manifest: Path, fol
             edited.write_text(MANIFEST.replace("Route it.", "Route it well."))
             edited.replace(manifest)
             assert following(process.stdout)["versions"][ROUTER] == 2
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
             assert process.wait(30) == 130
         finally:
             process.kill()
+
+
+def in_background() -> None:
+    """Ignore Ctrl-C as shells let their background jobs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def following(out: IO[str]) -> dict[str, Any]:

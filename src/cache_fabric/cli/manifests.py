@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
+import signal
 from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,7 +93,7 @@ def compile_to_fabric(
 def _follow(path: Path, fabric: CacheFabric, options: dict[str, Any], *, as_json: bool) -> None:
     try:
         asyncio.run(_print_each(path, fabric, options, as_json=as_json))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(_INTERRUPTED) from None
 
 
@@ -100,6 +101,10 @@ async def _print_each(
     path: Path, fabric: CacheFabric, options: dict[str, Any], *, as_json: bool
 ) -> None:
     """Print what each compilation came to: as a plan, as one line of JSON, as an error."""
+    # The first process of a container is ended only by what it listens to, and Ctrl-C never comes.
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(task.cancel))
     async with aclosing(watch_manifest(path, fabric, **options)) as outcomes:
         async for outcome in outcomes:
             if isinstance(outcome, CacheFabricError):
