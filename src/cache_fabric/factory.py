@@ -196,8 +196,12 @@ def resolve_fabric_from_env(environ: Mapping[str, str] | None = None) -> CacheFa
 
 
 _URLS = {"redis": "REDIS_URL", "vector": "VECTOR_URL", "http": "CACHE_FABRIC_URL"}
-# Read by `cache_fabric.litellm_proxy`, by ``cache-fabric serve`` and its clients, and above.
-_OF_OTHERS = ("CACHE_FABRIC_PROXY_", "CACHE_FABRIC_API_TOKEN", "CACHE_FABRIC_URL")
+_OF_OTHERS = (
+    # Read by `cache_fabric.litellm_proxy`, by ``cache-fabric serve`` and its clients, and above.
+    *("CACHE_FABRIC_PROXY_", "CACHE_FABRIC_API_TOKEN", "CACHE_FABRIC_URL"),
+    # What Kubernetes tells every pod of a Service that is named cache-fabric.
+    *("CACHE_FABRIC_PORT", "CACHE_FABRIC_SERVICE_"),
+)
 _ENVIRONMENT: dict[str, tuple[str, Callable[[str], Any]]] = {
     "PATH": ("path", str),
     "NAMESPACE": ("namespace", str),

@@ -121,6 +121,17 @@ def test_the_environment_describes_a_fabric(tmp_path: Path) -> None:
     assert fabric.policy.floor == 0.97
 
 
+def test_a_kubernetes_service_of_our_name_is_not_taken_for_an_option() -> None:
+    told = {
+        "CACHE_FABRIC_SERVICE_HOST": "10.0.0.7",
+        "CACHE_FABRIC_SERVICE_PORT": "8090",
+        "CACHE_FABRIC_SERVICE_PORT_HTTP": "8090",
+        "CACHE_FABRIC_PORT": "tcp://10.0.0.7:8090",
+        "CACHE_FABRIC_PORT_8090_TCP_ADDR": "10.0.0.7",
+    }
+    resolve_fabric_from_env({"CACHE_BACKEND": "memory", **told})
+
+
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
