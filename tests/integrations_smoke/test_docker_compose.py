@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import runpy
@@ -21,9 +22,9 @@ import pytest
 import yaml
 
 from cache_fabric.factory import resolve_fabric_from_env
-from integrations_smoke.composed import Stack, closing, image_environment, interpolated, variables
+from integrations_smoke.composed import Stack, interpolated, variables
+from integrations_smoke.contained import IMAGE, TOP
 
-TOP = Path(__file__).parents[2]
 FOLDER = TOP / "integrations" / "docker-compose"
 FILE = FOLDER / "compose.yaml"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
@@ -95,8 +96,7 @@ def test_what_is_kept_is_in_a_volume() -> None:
 
 def test_the_image_is_told_to_report_nothing() -> None:
     exported = re.findall(r"^export (\w+) := (\S+)", (TOP / "Makefile").read_text(), re.MULTILINE)
-    told = image_environment(DOCKERFILE)
-    assert dict(exported).items() <= told.items()
+    assert dict(exported).items() <= IMAGE.items()
     grafana = SERVICES["grafana"]["environment"]
     for name in ("REPORTING_ENABLED", "CHECK_FOR_UPDATES", "CHECK_FOR_PLUGIN_UPDATES"):
         assert grafana[f"GF_ANALYTICS_{name}"] == "false"
@@ -143,7 +143,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             entrypoints={"prom/prometheus": "prometheus"},
             changes={"15s": "1s"},
         )
-        with closing(made):
+        with contextlib.closing(made):
             for name in ("redis", "chroma", "proxy", "dashboard"):
                 made.start(name)
             yield made
