@@ -192,6 +192,12 @@ def test_the_stack_answers_twice_and_pays_once(stack: Stack) -> None:
 
 
 @pytest.mark.timeout(400)
+def test_the_dashboard_has_its_page(stack: Stack) -> None:
+    with urllib.request.urlopen(stack.url("dashboard"), timeout=30) as page:
+        assert page.headers.get_content_type() == "text/html"
+
+
+@pytest.mark.timeout(400)
 def test_vectors_are_in_the_chroma_server(stack: Stack) -> None:
     asked(stack, "Do you ship to Norway?")
     place = f"{stack.url('chroma')}/api/v2/tenants/default_tenant/databases/default_database"
