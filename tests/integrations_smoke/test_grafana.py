@@ -156,7 +156,11 @@ def test_the_readme_lists_every_name_with_its_labels(exported: Exported) -> None
 @promtool
 @pytest.mark.parametrize(
     "command",
-    ["check rules alerts.yml", "check config prometheus.yml", "test rules alerts_test.yml"],
+    [
+        "check rules alerts.yml",
+        "check config --syntax-only prometheus.yml",
+        "test rules alerts_test.yml",
+    ],
 )
 def test_promtool_takes(command: str) -> None:
     done = subprocess.run(
