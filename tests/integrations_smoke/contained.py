@@ -25,6 +25,12 @@ __all__ = ["IMAGE", "TOP", "Processes", "localized"]
 TOP = Path(__file__).parents[2]
 START_SECONDS = 150
 STOP_SECONDS = 10
+PING = """
+import os, sys, redis
+_, _, port, _ = sys.argv
+redis.Redis(port=int(port), password=os.environ["REDISCLI_AUTH"]).ping()
+print("PONG")
+"""
 
 
 def _image_environment(dockerfile: str) -> dict[str, str]:
@@ -104,10 +110,13 @@ class Processes:
             self.stop(name)
 
     def _stand_ins(self) -> Path:
-        """Programs of other images that may not be on this machine."""
+        """Programs of the Redis image, where this machine has none."""
         folder = self.folder / "bin"
-        folder.mkdir(exist_ok=True)
-        if shutil.which("redis-server") is None:
-            with contextlib.suppress(FileExistsError):
+        if not folder.exists():
+            folder.mkdir()
+            if shutil.which("redis-server") is None:
                 (folder / "redis-server").symlink_to(wheel_server())
+            if shutil.which("redis-cli") is None:
+                (folder / "redis-cli").write_text(f"#!{sys.executable}\n{PING}")
+                (folder / "redis-cli").chmod(0o755)
         return folder

@@ -237,7 +237,10 @@ def test_redis_may_be_started_anew(stack: Stack) -> None:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
+@pytest.mark.skipif(
+    None in (shutil.which("prometheus"), shutil.which("wget")),
+    reason="prometheus, and wget for its health check, are not installed",
+)
 def test_prometheus_scrapes_the_dashboard_with_the_token(stack: Stack) -> None:
     asked(stack, "Can I pay by card?")
     stack.start("prometheus")
