@@ -21,7 +21,8 @@ from cache_fabric.corrections import reason_of
 from cache_fabric.decisions import Decisions
 from cache_fabric.engine import Engine
 from cache_fabric.errors import NotCacheable
-from cache_fabric.freshness import expiry, is_within, is_young, must_bypass, ttl_of
+from cache_fabric.fresh_entry import fresh_entry
+from cache_fabric.freshness import is_within, is_young, must_bypass
 from cache_fabric.instrumentation.events import (
     LookupEvent,
     StoreEvent,
@@ -50,7 +51,6 @@ from cache_fabric.types import (
     Miss,
     Ticket,
     Usage,
-    new_entry_id,
 )
 
 __all__ = ["CallerSide", "Prepared"]
@@ -104,7 +104,7 @@ class CallerSide:
         try:
             keys = self._keys(request)
         except NotCacheable as error:
-            return self.bypass(request.model, error.reason, started)
+            return self.bypass(request.model, error.reason, started, request.options.graph)
         except Exception as error:  # noqa: BLE001 - a hostile value in the request may raise anything
             reason = f"unusable request: {type(error).__name__}"
             return self.bypass(str(getattr(request, "model", "")), reason, started)
@@ -122,7 +122,7 @@ class CallerSide:
 
     def end(self, ticket: Ticket, result: R) -> R:
         """Stamp the result with its time, tell the hooks, and return it."""
-        ticket.lookup_seconds = time.monotonic() - ticket.started
+        ticket.lookup_seconds, ticket.counted = time.monotonic() - ticket.started, True
         known: dict[str, Any] = {"seconds": ticket.lookup_seconds, "lookup_id": ticket.id}
         if isinstance(result, Hit):
             known |= {"asked": ticket.keys, **self._costs.saved(result)}
@@ -143,11 +143,20 @@ class CallerSide:
             return self.end(ticket, Miss(ticket=ticket, reason="shared an answer that is not kept"))
         return self.end(ticket, Hit(entry=entry, tier="flight", reason="shared as it came"))
 
-    def bypass(self, model: str, reason: str, started: float | None = None) -> Bypass:
+    def bypass(
+        self, model: str, reason: str, started: float | None = None, graph: str | None = None
+    ) -> Bypass:
         """Count a call that is not for the cache."""
         took = 0.0 if started is None else time.monotonic() - started
-        self._tell(LookupEvent(outcome="bypass", model=model, reason=reason, seconds=took))
+        told: Any = {"model": model, "reason": reason, "seconds": took, "graph": graph}
+        self._tell(LookupEvent(outcome="bypass", **told))
         return Bypass(reason=reason, seconds=took)
+
+    def left(self, ticket: Ticket) -> None:
+        """Count a lookup that nobody waits for any more; no call of a model follows it."""
+        ticket.counted = ticket.told = True
+        request = ticket.request
+        self.bypass(request.model, "the caller left", ticket.started, request.options.graph)
 
     def released(self, ticket: Ticket) -> None:
         """Count a call that gave no answer."""
@@ -186,6 +195,8 @@ class CallerSide:
 
     def _close(self, ticket: Ticket, outcome: Literal["released", "stale"]) -> None:
         ticket.closed = True
+        if not ticket.counted:
+            self.left(ticket)
         if ticket.told:
             return
         ticket.told = True
@@ -220,7 +231,8 @@ class CallerSide:
             kind=request.kind,
             lookup_id=None if ticket is None else ticket.id,
         )
-        entry = self._entry(ticket or keys, request, answer, event)
+        embedder = self._engine.semantic.identity
+        entry = fresh_entry(ticket or keys, request, answer, event, self._config, embedder)
         reason = may_store(answer, self._config) or self._engine.objection(entry, ticket)
         data = b""
         if reason is None:
@@ -251,33 +263,6 @@ class CallerSide:
         # Somebody else's ticket would measure somebody else's call.
         mine = leader if leader is not None and leader.caller == caller() else None
         return mine, keys, target
-
-    def _entry(
-        self, of: Ticket | KeySet, request: CacheRequest, answer: Answer, event: StoreEvent
-    ) -> CacheEntry:
-        keys = of.keys if isinstance(of, Ticket) else of
-        entry_id = of.entry_id if isinstance(of, Ticket) else new_entry_id(of)
-        now, nonce = time.time(), entry_id.rpartition(".")[2]
-        ttl = ttl_of(keys.question, request.options, self._config)
-        return CacheEntry(
-            id=entry_id,
-            exact=keys.exact,
-            partition=keys.partition,
-            question=keys.question,
-            payload=answer.payload,
-            text=answer.text,
-            model=request.model,
-            created=now,
-            expires=expiry(now, ttl, self._config.ttl_jitter, nonce),
-            embedder=self._engine.semantic.identity,
-            tenant=request.tenant,
-            user=request.user,
-            usage=event.usage,
-            cost_micros=event.cost_micros,
-            latency=event.seconds,
-            contexts=keys.contexts,
-            tags=request.options.tags,
-        )
 
     def _keys(self, request: CacheRequest) -> KeySet:
         reason = may_cache(request, self._config)

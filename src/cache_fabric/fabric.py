@@ -129,8 +129,8 @@ class CacheFabric(
         life = self._life()
         try:
             result = await life.portal.run(lambda: life.engine.lookup(begun))
-        except BaseException:
-            life.abandon(begun)
+        except BaseException as error:
+            life.leave(begun, error)
             raise
         return life.caller_side.end(begun, life.caller_side.judge_age(begun, result))
 

@@ -195,6 +195,12 @@ class Life:
         if not self.portal.closed:
             self.portal.post(self.engine.release, ticket)
 
+    def leave(self, ticket: Ticket, error: BaseException) -> None:
+        """Give up a lookup that did not come to its end; a fault is counted by who sees it."""
+        if not isinstance(error, Exception):
+            self.caller_side.left(ticket)
+        self.abandon(ticket)
+
     def unread(self, hit: Hit) -> None:
         """Take back what a hit saved whose answer could not be read after all."""
         if hit.saved_tokens or hit.saved_micros:

@@ -68,8 +68,8 @@ class SyncCacheFabric(
         life = self._fabric._life()
         try:
             result = life.portal.call(lambda: life.engine.lookup(begun))
-        except BaseException:
-            life.abandon(begun)
+        except BaseException as error:
+            life.leave(begun, error)
             raise
         return life.caller_side.end(begun, life.caller_side.judge_age(begun, result))
 

@@ -188,6 +188,7 @@ class Ticket:
         vector: The question's unit vector once it has been embedded, so that a store need not.
         stale: The expired answer of the same request, while its stale windows last.
         calls: True once the lookup has ended in a miss: the caller is with the model.
+        counted: True once the lookup has been counted.
         told: True once the end of that call has been counted.
         lease: Token of the lease that it holds in the store.
         judged: What a policy that learns wants to hear of again.
@@ -209,6 +210,7 @@ class Ticket:
     verified: tuple[str, float] | None = None
     trace: Any = field(default=None, repr=False)
     calls: bool = False
+    counted: bool = False
     told: bool = False
     lease: bytes | None = field(default=None, repr=False)
     closed: bool = False

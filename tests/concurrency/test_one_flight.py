@@ -6,10 +6,13 @@ import asyncio
 import os
 import random
 import threading
+from collections import Counter
 
 import pytest
 
 from cache_fabric import CacheFabric, CacheRequest, FabricConfig, create_cache_fabric
+from cache_fabric.instrumentation.events import Event, LookupEvent, StoreEvent
+from cache_fabric.types import Ticket
 
 
 def request(text: str = "How do I return an item?") -> CacheRequest:
@@ -137,6 +140,41 @@ async def test_callers_cancelled_at_random_leave_no_lease(patient: CacheFabric) 
     engine = patient._life().engine
     await patient.flush()
     assert len(engine.flights) == 0
+    await patient.aclose()
+
+
+async def test_each_lookup_ends_in_one_event_though_its_caller_leaves(
+    patient: CacheFabric,
+) -> None:
+    heard: list[Event] = []
+    patient.add_hook(heard.append)
+    await patient.lookup(request("the contexts are known from here on"))
+    gate = asyncio.Event()
+
+    async def model() -> str:
+        await gate.wait()
+        return "By post."
+
+    ticket = await patient.begin(request("begun and never looked up"))
+    assert isinstance(ticket, Ticket)
+    leader = asyncio.create_task(patient.get_or_call(request(), model))
+    flights = patient._life().engine.flights
+    while len(flights) < 2:  # the first lookup was left open
+        await asyncio.sleep(0.001)
+    followers = [asyncio.create_task(patient.lookup(request())) for _ in range(5)]
+    while sum(len(flight.waiters) for flight in flights._flights.values()) < 5:
+        await asyncio.sleep(0.001)
+    for follower in followers:
+        follower.cancel()
+    await asyncio.gather(*followers, return_exceptions=True)
+    gate.set()
+    await leader
+    await patient.release(ticket)
+    outcomes = Counter(event.outcome for event in heard if isinstance(event, LookupEvent))
+    assert outcomes == {"miss": 2, "bypass": 6}
+    assert [event.outcome for event in heard if isinstance(event, StoreEvent)] == ["stored"]
+    figures = await patient.get_metrics()
+    assert figures["requests_by_outcome"]["error"] == 0
     await patient.aclose()
 
 

@@ -19,7 +19,7 @@ class LookupEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One lookup ended; exactly one of these per lookup.
 
     Attributes:
-        outcome: ``hit``, ``miss`` or ``bypass``.
+        outcome: ``hit``, ``miss`` or ``bypass``; the last also of a caller who did not wait.
         tier: Of a hit.
         reason: Of a miss or bypass, or why a hit was served.
         stale: True for a hit past its time.
