@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -20,8 +19,9 @@ from cache_fabric.langchain._outcome import usage_of
 from cache_fabric.langchain._prompt import read_request
 from cache_fabric.langchain._seam import FailOpen, Seam, asked_above, mark_of
 from cache_fabric.langchain._settings import read_settings
+from cache_fabric.langchain._task_tickets import TaskTickets
 from cache_fabric.options import NO_OPTIONS, CacheOptions
-from cache_fabric.types import CacheRequest, Hit, LookupResult, Miss, Ticket
+from cache_fabric.types import CacheRequest, Hit, LookupResult, Miss
 
 __all__ = ["FabricCache"]
 
@@ -65,6 +65,7 @@ class FabricCache(BaseCache):
         self._tenant = tenant
         self._user = user
         self._seam = Seam(fabric)
+        self._open = TaskTickets(lambda ticket: fabric.sync.release(ticket))
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return a list of generations, or ``None``: then the model is called."""
@@ -83,7 +84,7 @@ class FabricCache(BaseCache):
             request = self._request(prompt, llm_string)
             result = await self._fabric.lookup(request)
             if isinstance(result, Miss):
-                self._release_with_task(result.ticket)
+                self._open.add(result.ticket)
             return self._served(request, result)
         return None
 
@@ -103,7 +104,8 @@ class FabricCache(BaseCache):
         with self._harmless(llm_string, counts_bypass=False):
             request = self._request(prompt, llm_string)
             answer = to_answer(return_val, request.kind)
-            await self._fabric.store(request, answer, usage=usage_of(return_val))
+            asked = self._open.find(request) or request
+            await self._fabric.store(asked, answer, usage=usage_of(return_val))
 
     def clear(self, **kwargs: Any) -> None:
         """Forget every answer of the fabric's namespace; raises when the store cannot."""
@@ -112,21 +114,6 @@ class FabricCache(BaseCache):
     async def aclear(self, **kwargs: Any) -> None:
         """As `clear`, without blocking the running loop."""
         await self._fabric.clear()
-
-    def _release_with_task(self, ticket: Ticket) -> None:
-        """Give the lease up when the task that looked up ends without an answer.
-
-        LangChain tells a cache nothing of a failed call, but ``abatch`` and ``gather`` run each
-        call in a task of its own: its end is the news, and nobody has to wait for the lease.
-        """
-
-        def release(_: object) -> None:
-            if not ticket.closed:
-                self._fabric.sync.release(ticket)
-
-        task = asyncio.current_task()
-        if task is not None:
-            task.add_done_callback(release)
 
     def _request(self, prompt: str, llm_string: str) -> CacheRequest:
         request = read_request(
