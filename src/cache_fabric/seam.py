@@ -14,7 +14,7 @@ from cache_fabric.options import CacheOptions
 from cache_fabric.types import Bypass, Hit
 from cache_fabric.validation import check_id
 
-__all__ = ["FailOpen", "Seam", "check_terms", "mark_of"]
+__all__ = ["FailOpen", "Seam", "Unread", "check_terms", "mark_of"]
 
 _log = logging.getLogger("cache_fabric")
 
@@ -65,27 +65,32 @@ class Seam:
 
         Args:
             model: Names the model, for the count; may fail.
-            counts_bypass: Whether a request that cannot be cached is counted; its second half
-                (the update after the lookup) is the same call.
+            counts_bypass: Whether it counts as a call that the cache did not see. The second half
+                of one (the update after the lookup) does not: its lookup was counted.
         """
 
         def report(error: Exception) -> None:
-            if not isinstance(error, NotCacheable):
-                self._tell_once(type(error).__name__)
-                self._count(model, f"host error: {type(error).__name__}")
-            elif counts_bypass:
-                self._count(model, error.reason)
+            reason = error.reason if isinstance(error, NotCacheable) else None
+            if reason is None:
+                kind = error.kind if isinstance(error, Unread) else type(error).__name__
+                self._tell_once(kind)
+                reason = f"host error: {kind}"
+            if counts_bypass and not isinstance(error, Unread):
+                self._count(model, reason)
 
         return FailOpen(report)
 
     @contextlib.contextmanager
     def reading(self, hit: Hit) -> Iterator[None]:
-        """Within it the answer of a hit is read; one that cannot be has saved nothing."""
+        """Within it the answer of a hit is read; one that cannot be has saved nothing.
+
+        Raises `Unread`.
+        """
         try:
             yield
-        except Exception:
+        except Exception as error:
             self._fabric.unread(hit)
-            raise
+            raise Unread(type(error).__name__) from error
 
     def _count(self, model: Callable[[], str], reason: str) -> None:
         name = "unknown"
@@ -102,6 +107,14 @@ class Seam:
             self._told.add(kind)
             # The message of the error may hold a prompt; its kind cannot.
             _log.warning("a model call goes on without the cache: %s", kind)
+
+
+class Unread(Exception):
+    """The answer of a hit could not be read, so that the model is called; it was counted."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
 class FailOpen:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cache_fabric.errors import CodecError, NotCacheable
+from cache_fabric.errors import NotCacheable
 from cache_fabric.litellm._chat_answer import read_chat, to_chat_answer, usage_of
 from cache_fabric.litellm._open_calls import OpenCall, OpenCalls
 from cache_fabric.litellm._tenants import call_id_of
@@ -19,7 +19,7 @@ from cache_fabric.litellm._terms import Asked, Terms, kind_of
 from cache_fabric.litellm._whole_bodies import read_body, to_response_answer, to_text_answer
 from cache_fabric.options import NO_OPTIONS
 from cache_fabric.provenance import provenance
-from cache_fabric.seam import FailOpen, Seam, mark_of
+from cache_fabric.seam import FailOpen, Seam, Unread, mark_of
 from cache_fabric.types import Answer, CacheEntry, CacheRequest, Hit, LookupResult, Miss, Ticket
 
 __all__ = ["PROVENANCE", "Desk", "answer_of", "body_of", "plain_body", "told_in"]
@@ -155,7 +155,7 @@ class Desk:
         try:
             with self._seam.reading(result):
                 body = body_of(asked, result.entry)
-        except CodecError:
+        except Unread:
             # What the model says now takes its place.
             self._open(OpenCall(asked, asked.request), kwargs)
             raise
