@@ -111,6 +111,8 @@ class KeptSums:
 
     async def total(self) -> Totals:
         """Return the sums over all processes; raises `BackendError`."""
+        async with self._turn:  # who only reads would find itself among the ended ones, too
+            await self._renew_if_forgotten(self._clock())
         ended, processes = await self._read()
         total = self._mine(self._metrics.totals())
         total.add(ended)

@@ -249,6 +249,26 @@ async def test_a_process_that_was_silent_for_long_is_counted_once(
     assert await other.seen() == known + 3
 
 
+async def test_a_silent_process_that_only_reads_counts_itself_once(
+    process: Make, clock: Clock
+) -> None:
+    silent = process()
+    silent.hits(5)
+    await silent.sums.write()
+    for _ in range(8):  # as many as are folded at once
+        killed = process()
+        killed.hits(1)
+        await killed.sums.write()
+    clock.now += DEAD + 1
+    alive = process()
+    alive.hits(1)
+    await alive.sums.write()
+    assert await silent.seen() == await alive.seen() == 14
+    silent.hits(2)
+    await silent.sums.write()
+    assert await silent.seen() == await alive.seen() == 16
+
+
 async def test_a_window_holds_the_minutes_in_it_of_every_process(
     process: Make, clock: Clock
 ) -> None:
