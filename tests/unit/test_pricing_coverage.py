@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from cache_fabric.instrumentation.events import LookupEvent, StoreEvent
@@ -87,6 +89,15 @@ def test_names_of_unpriced_models_stay_few_in_sums_over_any_number_of_processes(
     assert len(sums.unpriced) <= 200
     assert sums.unpriced.total() == 905
     assert next(iter(figures(sums)["unpriced_models"].items())) == ("often", 5)
+
+
+def test_what_is_counted_of_an_unpriced_model_never_goes_down() -> None:
+    sums, before = Totals(), Counter[str]()
+    for minute in range(40):
+        sums.add(totals_of(*(call(COUNTED, None, f"{minute * i}") for i in range(30))))
+        now = Counter(sums.unpriced)
+        assert before <= now
+        before = now
 
 
 def test_a_model_whose_name_is_no_text_leaves_the_sums_writable() -> None:

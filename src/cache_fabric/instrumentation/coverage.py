@@ -12,7 +12,7 @@ from typing import Any
 
 from cache_fabric.types import Usage
 
-__all__ = ["OTHER", "count_price", "coverage", "trim"]
+__all__ = ["OTHER", "add_unpriced", "count_price", "coverage"]
 
 OTHER = "(other)"
 _MOST_NAMES = 20
@@ -46,14 +46,11 @@ def count_price(
         unpriced[name if name in unpriced or len(unpriced) < _MOST_NAMES else OTHER] += 1
 
 
-def trim(unpriced: Counter[str]) -> None:
-    """Count the rarest names as one where sums that were added up have too many."""
-    if len(unpriced) <= 2 * _MOST_KEPT:  # seldom, as it costs a sort
-        return
-    named = Counter({name: count for name, count in unpriced.items() if name != OTHER})
-    for name, count in named.most_common()[_MOST_KEPT:]:
-        del unpriced[name]
-        unpriced[OTHER] += count
+def add_unpriced(mine: Counter[str], theirs: Mapping[str, int], sign: int = 1) -> None:
+    """Add counts by model. The names that come first keep theirs, so that none ever goes down."""
+    for name, count in theirs.items():
+        is_named = name in mine or len(mine) < _MOST_KEPT
+        mine[name if is_named else OTHER] += sign * count
 
 
 def coverage(prices: Mapping[str, int], unpriced: Counter[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from cache_fabric.instrumentation.coverage import trim
+from cache_fabric.instrumentation.coverage import add_unpriced
 from cache_fabric.instrumentation.request_counts import RequestCounts
 from cache_fabric.instrumentation.shares import Shares
 
@@ -178,11 +178,12 @@ class Totals:
                 mine.add(theirs, sign)
             elif not isinstance(mine, Counter):
                 setattr(self, name, mine + sign * theirs)
+            elif name == "unpriced":
+                add_unpriced(mine, theirs, sign)
             elif sign > 0:
                 mine.update(theirs)
             else:
                 mine.subtract(theirs)
-        trim(self.unpriced)
 
 
 def _same(value: Any) -> Any:
