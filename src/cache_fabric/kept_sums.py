@@ -183,16 +183,12 @@ class KeptSums:
 
     async def forget(self, mark: str) -> None:
         """Take a tenant's name out of what this process counts and has written."""
-        names = [
-            name
-            for name in self._metrics.totals().shares.rows()["tenant"]
-            if self.mark(name) == mark
-        ]
-        for name in names:
-            self._metrics.forget_tenant(name)
-            for totals in (self._base, self._acknowledged):
-                totals.shares.forget("tenant", name)
+        known = await asyncio.to_thread(self._metrics.tenants)
+        names = {name for name in known if self.mark(name) == mark}
         if names:
+            await asyncio.to_thread(self._metrics.forget_tenants, names)
+            for totals in (self._base, self._acknowledged):
+                totals.shares.forget("tenant", names)
             self._first = dict.fromkeys(KINDS, 0)
             await self.write()
 
@@ -204,7 +200,7 @@ class KeptSums:
         await self.forget(self.mark(tenant))
         erased = 0
         for name, process in (await self._kept.processes()).items():
-            if name != self._id and process.sums.shares.forget("tenant", tenant):
+            if name != self._id and process.sums.shares.forget("tenant", [tenant]):
                 plain = {"sums": process.sums.plain(), "at": process.at, "closed": process.closed}
                 await self._put(SUMS, [self._document(name, process.at, plain)])
                 erased += 1
@@ -212,12 +208,12 @@ class KeptSums:
             async for key, value in self._kept.pages(kind, Query()):
                 number, _, name = key.partition(".")
                 sums = None if name == self._process else self._kept.span(key, value)
-                if sums is not None and sums.shares.forget("tenant", tenant):
+                if sums is not None and sums.shares.forget("tenant", [tenant]):
                     at = int(number) * seconds
                     await self._put(kind, [self._document(key, at, sums.packed())])
                     erased += 1
         folded = await self._kept.read()
-        if folded.sums.shares.forget("tenant", tenant):
+        if folded.sums.shares.forget("tenant", [tenant]):
             await self._kept.write(Folded(folded.sums, folded.ids, folded.revision))
             erased += 1
         return erased

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -378,6 +379,44 @@ async def test_a_tenants_name_is_erased_and_what_it_saved_stays(
     tenants = {name: row[1] for name, row in whole.shares.rows()["tenant"].items()}
     assert tenants == {"(other)": 13, "stays": 3}
     assert not await holds(store, b"gone")
+
+
+async def test_the_name_of_a_tenant_is_erased_that_is_among_the_others_in_all_sums(
+    process: Make, store: MemoryStore, clock: Clock
+) -> None:
+    runs = process()
+    runs.hits(1, "gone")
+    for number in range(400):  # each saves more
+        runs.hits(2, f"tenant {number}")
+    clock.now += MINUTE
+    runs.hits(1, "stays")
+    await runs.sums.write()
+    assert "gone" not in runs.metrics.totals().shares.rows()["tenant"]
+    await runs.sums.erase("gone")
+    assert not await holds(store, b"gone")
+    assert "gone" not in runs.metrics.tenants()
+
+
+def test_a_tenant_is_forgotten_while_events_go_on(clock: Clock) -> None:
+    metrics = Metrics(clock)
+    hit = LookupEvent(outcome="hit", model="m", reason="", seconds=0.1, tier="hot", tenant="gone")
+    for _ in range(3):
+        metrics(hit)
+        clock.now += MINUTE
+    real, during = metrics._ended, []
+
+    def ended() -> list[tuple[int, int, bytes]]:
+        found = real()
+        thread = threading.Thread(target=metrics, args=(hit,))
+        thread.start()
+        thread.join(10)
+        during.append(thread.is_alive())
+        return found
+
+    metrics._ended = ended  # type: ignore[method-assign]
+    metrics.forget_tenants({"gone"})
+    assert during == [False]
+    assert metrics.totals().shares.rows()["tenant"]["(other)"][1] == 3
 
 
 async def holds(store: MemoryStore, word: bytes) -> bool:

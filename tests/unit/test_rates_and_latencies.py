@@ -184,3 +184,17 @@ def test_sums_that_were_packed_and_taken_off_leave_nothing() -> None:
     found = figures(total)
     assert (found["requests"], found["hit_rate"], found["latency"]) == (0, None, {})
     assert found["tokens_saved"] == 0
+
+
+def test_what_is_taken_off_of_a_name_that_is_among_the_others_leaves_nothing_negative() -> None:
+    earlier, whole = Shares(), Shares()
+    earlier.count(lookup("hit", tenant="small", saved_micros=1))
+    whole.count(lookup("hit", tenant="small", saved_micros=1))
+    for number in range(300):
+        whole.count(lookup("hit", tenant=f"large {number}", saved_micros=5))
+    rows = Shares.of(whole.plain())
+    rows.add(earlier, sign=-1)
+    found = rows.rows()["tenant"]
+    assert "small" not in found
+    assert sum(row[1] for row in found.values()) == 300
+    assert min(min(row) for row in found.values()) >= 0

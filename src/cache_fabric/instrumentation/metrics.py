@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from cache_fabric.instrumentation.events import Event
 from cache_fabric.instrumentation.figures import figures
 from cache_fabric.instrumentation.sums import add_event
-from cache_fabric.instrumentation.totals import Totals
+from cache_fabric.instrumentation.totals import Totals, tenants_in
 from cache_fabric.instrumentation.window import HOUR, MINUTE
 
 __all__ = ["HOUR", "MINUTE", "SPANS", "Metrics", "figures"]
@@ -81,16 +81,35 @@ class Metrics:
                 found[running] = self._running(seconds).packed()
         return found
 
-    def forget_tenant(self, name: str) -> None:
-        """Take a tenant's name out of the sums."""
+    def tenants(self) -> set[str]:
+        """Return the names of tenants in all sums; takes a while, but holds up no event."""
+        with self._lock:
+            running = (self._past, self._hour, self._now)
+            names = {name for totals in running for name in totals.shares.rows()["tenant"]}
+        return names.union(*(tenants_in(data) for _, _, data in self._ended()))
+
+    def forget_tenants(self, names: Set[str]) -> None:
+        """Take names of tenants out of all sums; takes a while, but holds up no event."""
         with self._lock:
             for totals in (self._past, self._hour, self._now):
-                totals.shares.forget("tenant", name)
-            for spans in self._spans.values():
-                for number, data in spans.items():
-                    totals = Totals.unpacked(data)
-                    if totals.shares.forget("tenant", name):
-                        spans[number] = totals.packed()
+                totals.shares.forget("tenant", names)
+        for seconds, number, data in self._ended():
+            if names.isdisjoint(tenants_in(data)):
+                continue
+            totals = Totals.unpacked(data)
+            totals.shares.forget("tenant", names)
+            with self._lock:
+                if number in self._spans[seconds]:
+                    self._spans[seconds][number] = totals.packed()
+
+    def _ended(self) -> list[tuple[int, int, bytes]]:
+        """Length, number and sums of the minutes and hours that are over."""
+        with self._lock:
+            return [
+                (seconds, number, data)
+                for seconds, spans in self._spans.items()
+                for number, data in spans.items()
+            ]
 
     def _running(self, seconds: int) -> Totals:
         if seconds == MINUTE:

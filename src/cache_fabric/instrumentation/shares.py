@@ -6,7 +6,7 @@ all rows of a dimension stays exact. A row is what `ROW` names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cache_fabric.instrumentation.answer_events import LookupEvent, StoreEvent
@@ -60,6 +60,8 @@ class Shares:
         for dimension, rows in other.rows().items():
             for name, row in rows.items():
                 self._add(dimension, name, row, sign)
+            if sign < 0:  # of a name that is among the others by now
+                self.forget(dimension, [n for n, r in self._rows[dimension].items() if min(r) < 0])
         self._trim()
 
     def rows(self) -> Mapping[str, Mapping[str, Row]]:
@@ -67,13 +69,13 @@ class Shares:
         self._spread()
         return self._rows
 
-    def forget(self, dimension: str, name: str) -> bool:
-        """Take a name out of a dimension: what it had becomes ``(other)``; whether it was there."""
+    def forget(self, dimension: str, names: Iterable[str]) -> bool:
+        """Take names out of a dimension: what they had is ``(other)``'s; whether any was there."""
         self._spread()
-        row = self._rows[dimension].pop(name, None)
-        if row is not None:
+        found = [row for name in names if (row := self._rows[dimension].pop(name, None))]
+        for row in found:
             self._add(dimension, OTHER, row)
-        return row is not None
+        return bool(found)
 
     def plain(self) -> dict[str, dict[str, Row]]:
         """Return the rows as plain data."""

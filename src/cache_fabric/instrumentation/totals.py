@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -13,7 +13,7 @@ from cache_fabric.instrumentation.coverage import add_unpriced
 from cache_fabric.instrumentation.request_counts import RequestCounts
 from cache_fabric.instrumentation.shares import Shares
 
-__all__ = ["Totals"]
+__all__ = ["Totals", "tenants_in"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -188,6 +188,15 @@ class Totals:
 
 def _same(value: Any) -> Any:
     return value
+
+
+class _OfShares(msgspec.Struct):
+    shares: dict[str, dict[str, Any]] = {}
+
+
+def tenants_in(packed: bytes) -> Set[str]:
+    """Return the names of tenants in packed sums, without reading the rest of them."""
+    return msgspec.msgpack.decode(packed, type=_OfShares).shares.get("tenant", {}).keys()
 
 
 _NAMES = tuple(f.name for f in fields(Totals))
