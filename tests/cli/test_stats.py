@@ -19,6 +19,9 @@ from cache_fabric import (
     create_cache_fabric,
 )
 from cache_fabric.cli.app import app
+from cache_fabric.errors import BackendTimeout
+from cache_fabric.instrumentation.totals import Totals
+from cache_fabric.kept_sums import KeptSums
 from cli.conftest import PLAIN
 
 
@@ -136,7 +139,20 @@ def thrice(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_goes_on_until_it_is_interrupted(kept: Path) -> None:
     result = run("--fabric", kept, "--watch", "--by", "tenant")
     assert result.exit_code == 0
-    assert "acme" in result.stdout
+    assert result.stdout.count("acme") == 3  # a pipe has one table after the other
+
+
+@pytest.mark.parametrize("more", [(), ("--json",), ("--by", "model"), ("--watch",)])
+def test_figures_of_the_command_itself_are_not_shown_for_those_of_the_fabric(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    async def slow(_: KeptSums) -> Totals:
+        raise BackendTimeout("store", "sums", "no answer")
+
+    monkeypatch.setattr(KeptSums, "total", slow)
+    result = run("--fabric", kept, *more)
+    assert (result.exit_code, result.stdout.strip()) == (1, "")
+    assert "the store did not give the figures in time" in result.stderr
 
 
 @pytest.mark.usefixtures("thrice")

@@ -59,7 +59,7 @@ def stats(
 
 
 def _show(opened: SyncCacheFabric, window: str | None, by: str | None, *, as_json: bool) -> None:
-    metrics = opened.get_metrics(window)
+    metrics = _figures(opened, window)
     if by is not None:
         told: Any = _told(metrics, window, by)
         table = by_name(metrics, by, window)
@@ -76,14 +76,25 @@ def _show(opened: SyncCacheFabric, window: str | None, by: str | None, *, as_jso
 def _watch(opened: SyncCacheFabric, window: str | None, by: str | None, *, as_json: bool) -> None:
     if as_json:
         while True:
-            print_json(_told(opened.get_metrics(window), window, by), indent=None)
+            print_json(_told(_figures(opened, window), window, by), indent=None)
             time.sleep(_EVERY)
-    with Live(console=Console(), auto_refresh=False) as live:
+    console = Console()
+    with Live(console=console, auto_refresh=False, transient=not console.is_terminal) as live:
         while True:
-            metrics = opened.get_metrics(window)
+            metrics = _figures(opened, window)
             shown = summary(metrics, window) if by is None else by_name(metrics, by, window)
-            live.update(shown, refresh=True)
+            if console.is_terminal:
+                live.update(shown, refresh=True)
+            else:  # a file or a pipe has one after the other
+                console.print(shown)
             time.sleep(_EVERY)
+
+
+def _figures(opened: SyncCacheFabric, window: str | None) -> FabricMetrics:
+    metrics = opened.get_metrics(window)
+    if metrics["scope"] != "fabric":  # those of this command, which asked for nothing
+        fail("the store did not give the figures in time")
+    return metrics
 
 
 def _told(metrics: FabricMetrics, window: str | None, by: str | None) -> dict[str, Any]:
