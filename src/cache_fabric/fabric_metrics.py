@@ -45,8 +45,8 @@ class MetricsMethods:
         """Return the figures; for each of them see `instrumentation.figures.figures`.
 
         They are of all processes of the fabric, ended ones as well, as of some seconds ago for the
-        others. Where the store does not give their sums within a second, they are of this process
-        alone: ``scope`` is ``"fabric"`` or ``"process"``.
+        others. Where the store does not give their sums within a second, or within five for a
+        window, they are of this process alone: ``scope`` is ``"fabric"`` or ``"process"``.
 
         Args:
             window: How far back, at most a day: ``"15m"``, seconds or a ``timedelta``, in whole
@@ -64,6 +64,7 @@ class MetricsMethods:
         totals, scope = await self._summed(
             lambda: sums.total() if first is None else sums.since(first),
             lambda: self._metrics.totals() if first is None else sums.own_since(first),
+            _BUDGET if first is None else _PATIENCE,
         )
         since = None if first is None else first * MINUTE
         return FabricMetrics({"scope": scope, "since": since, **figures(totals)})
@@ -157,7 +158,7 @@ class MetricsMethods:
         self,
         of_all: Callable[[], Coroutine[Any, Any, T]],
         of_own: Callable[[], T],
-        budget: float = _BUDGET,
+        budget: float,
     ) -> tuple[T, str]:
         """Return sums over all processes, or else over this one, and which of the two it is."""
         portal = self._life().portal

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable
 from cache_fabric import codec
 from cache_fabric.background import in_background
 from cache_fabric.errors import FabricClosedError
-from cache_fabric.folded_sums import DEAD, KINDS, SUMS, Folded, FoldedSums
+from cache_fabric.folded_sums import A_TURN, DEAD, KINDS, SUMS, Folded, FoldedSums
 from cache_fabric.instrumentation.metrics import HOUR, MINUTE, Metrics
 from cache_fabric.instrumentation.totals import Totals
 from cache_fabric.part import Part
@@ -33,7 +33,6 @@ __all__ = ["KeptSums"]
 _EVERY = 5.0  # seconds between an event and the write of it
 _TIDY_EVERY = 600.0
 _A_PUT = 500
-_A_TURN = 20
 _log = logging.getLogger("cache_fabric")
 
 
@@ -115,11 +114,8 @@ class KeptSums:
             await self._renew_if_forgotten(self._clock())
         ended, processes = await self._read()
         total = self._mine(self._metrics.totals())
-        total.add(ended)
-        for name, sums in processes.items():
-            if name != self._id:
-                total.add(sums)
-        return total
+        others = (sums for name, sums in processes.items() if name != self._id)
+        return await _summed(total, [ended, *others])
 
     async def written(self) -> Totals:
         """Return what all processes have written; raises `BackendError`.
@@ -128,9 +124,8 @@ class KeptSums:
         process loses, so that it does not go down.
         """
         total, processes = await self._read()
-        for name in sorted(processes):  # of too many models, those that come first are named
-            total.add(processes[name])
-        return total
+        # In one order: of too many models, those that come first are named.
+        return await _summed(total, [processes[name] for name in sorted(processes)])
 
     async def since(self, first: int) -> Totals:
         """Return the sums over all processes from a minute on; raises `BackendError`."""
@@ -166,16 +161,12 @@ class KeptSums:
 
     async def _of_others(self, seconds: int, query: Query) -> AsyncIterator[tuple[int, Totals]]:
         """Yield number and sums of what other processes wrote of their minutes or hours."""
-        read = 0
         async for key, value in self._kept.pages(KINDS[seconds], query):
             number, _, process = key.partition(".")
             if process == self._process:
                 continue
             if (sums := self._kept.span(key, value)) is not None:
                 yield int(number), sums
-            read += 1
-            if read % _A_TURN == 0:
-                await asyncio.sleep(0)  # lookups take turns
 
     def mark(self, tenant: str) -> str:
         """Return what stands for a tenant in a note that names nobody."""
@@ -284,6 +275,15 @@ class KeptSums:
         except Exception as error:  # noqa: BLE001 - tried again, and nobody waits for it
             _log.warning("the sums could not be written: %s", type(error).__name__)
             self._wait()
+
+
+async def _summed(total: Totals, others: list[Totals]) -> Totals:
+    """Return the sums with those of others."""
+    for number, sums in enumerate(others, 1):
+        total.add(sums)
+        if number % A_TURN == 0:
+            await asyncio.sleep(0)
+    return total
 
 
 def _parts(first: int) -> list[tuple[int, Query]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cache_fabric.errors import BackendUnavailable
-from cache_fabric.folded_sums import DEAD, KINDS, SUMS, FoldedSums
+from cache_fabric.folded_sums import A_TURN, DEAD, KINDS, SUMS, FoldedSums
 from cache_fabric.instrumentation.events import LookupEvent
 from cache_fabric.instrumentation.metrics import HOUR, MINUTE, SPANS, Metrics, figures
 from cache_fabric.kept_sums import KeptSums
@@ -268,6 +268,27 @@ async def test_a_silent_process_that_only_reads_counts_itself_once(
     silent.hits(2)
     await silent.sums.write()
     assert await silent.seen() == await alive.seen() == 16
+
+
+async def test_lookups_take_turns_with_the_sums_of_many_processes(process: Make) -> None:
+    for _ in range(40):
+        one = process()
+        one.hits(1)
+        await one.sums.write()
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    for read in (one.sums.total, one.sums.written, lambda: one.sums.since(0)):
+        turns = 0
+        await read()
+        assert turns >= 40 // A_TURN
+    task.cancel()
 
 
 async def test_a_window_holds_the_minutes_in_it_of_every_process(
