@@ -27,8 +27,8 @@ def measured(*events: Event) -> FabricMetrics:
 
 
 def hit(**more: Any) -> LookupEvent:
-    told: dict[str, Any] = {"model": NAUGHTY, "tier": "hot", "saved_micros": 500, **more}
-    return LookupEvent(outcome="hit", reason="", seconds=0.002, usage=USAGE, **told)
+    told: dict[str, Any] = {"model": NAUGHTY, "tier": "hot", "saved_micros": 500, "usage": USAGE}
+    return LookupEvent(outcome="hit", reason="", seconds=0.002, **{**told, **more})
 
 
 BUSY = (
@@ -60,6 +60,12 @@ def test_money_without_most_of_the_prices_is_marked_as_an_estimate() -> None:
     unpriced = hit(saved_micros=None)
     assert "estimate: 50 % of answers have a price" in measured(hit(), unpriced)._repr_html_()
     assert "estimate" not in measured(*BUSY)._repr_html_()
+
+
+def test_money_by_tokens_that_nobody_counted_is_marked_as_an_estimate() -> None:
+    guessed = hit(usage=Usage(input_tokens=10, output_tokens=5, estimated=True))
+    shown = measured(*BUSY, guessed)._repr_html_()
+    assert "estimate: the provider did not count the tokens of 25 %" in shown
 
 
 def test_it_is_told_apart_by_name_and_by_tier() -> None:

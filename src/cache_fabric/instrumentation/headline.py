@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["DASH", "headline", "shown"]
 
 DASH = "\u2013"
-_SURE = 95.0  # percent of answers with a known price, below which an amount is an estimate
+_SURE = 95.0  # percent of answers priced by counted tokens, below which an amount is an estimate
 
 
 def headline(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -45,10 +45,15 @@ def _rate(metrics: Mapping[str, Any]) -> str:
 
 
 def _money(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    coverage = metrics["pricing_coverage"]
+    coverage, guessed = metrics["pricing_coverage"], metrics["pricing_estimated"]
     saved = shown(metrics["cost_saved"], "${:,.6f}")
-    if metrics["cost_saved"] is not None and coverage is not None and coverage < _SURE:
-        saved = f"{saved} (estimate: {coverage:.0f} % of answers have a price)"
+    why = []
+    if coverage is not None and coverage < _SURE:
+        why.append(f"{coverage:.0f} % of answers have a price")
+    if guessed is not None and guessed > 100.0 - _SURE:
+        why.append(f"the provider did not count the tokens of {guessed:.0f} %")
+    if why and metrics["cost_saved"] is not None:
+        saved = f"{saved} (estimate: {', '.join(why)})"
     return [
         ("cost saved", saved),
         ("  avoided", shown(metrics["cost_avoided"], "${:,.6f}")),
