@@ -33,8 +33,9 @@ def money(totals: Totals) -> dict[str, Any]:
     ``provider_cache_saved``: what the provider's own prompt cache took off that; in no other sum.
     How much of all this is known: `coverage.coverage`.
     """
-    served = sum(totals.outcomes[name] for name in ("hit", "coalesced", "stale"))
-    others = totals.outcomes["miss"]
+    outcomes = totals.outcomes
+    served = sum(outcomes[name] for name in ("hit", "coalesced", "stale"))
+    others = outcomes["miss"]
     avoided = totals.saved_micros + totals.explored_micros
     by = _overhead(totals)
     overhead = totals.explored_micros + totals.embedded_micros + totals.verified_micros

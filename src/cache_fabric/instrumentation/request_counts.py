@@ -7,7 +7,8 @@ several processes that holds as long as there are not too many pairs, or no proc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 __all__ = ["OTHER", "RequestCounts"]
@@ -46,6 +47,16 @@ class RequestCounts:
     def rows(self) -> Mapping[Pair, Mapping[str, int]]:
         """Return the counts of each pair."""
         return self._counts
+
+    def by(self, name: Callable[[str, str], str]) -> Counter[str]:
+        """Return the lookups of all pairs by a name made of outcome and tier, if it makes one."""
+        found: Counter[str] = Counter()
+        for counts in self._counts.values():
+            for what, count in counts.items():
+                outcome, is_lookup, tier = what.partition(".")
+                if is_lookup and count and (named := name(outcome, tier)):
+                    found[named] += count
+        return found
 
     def plain(self) -> dict[str, dict[str, int]]:
         """Return the counts as plain data."""

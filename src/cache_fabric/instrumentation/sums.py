@@ -41,7 +41,6 @@ def add_event(totals: Totals, event: Event) -> None:
 
 def _add_lookup(totals: Totals, event: LookupEvent) -> None:
     outcome, tier = event.result, event.tier or ""
-    totals.outcomes[outcome] += 1
     totals.requests.count(event.model, event.graph, f"{outcome}.{tier}")
     if event.degraded:
         totals.degraded[event.degraded] += 1
@@ -51,7 +50,6 @@ def _add_lookup(totals: Totals, event: LookupEvent) -> None:
     if event.outcome == "miss":
         totals.refused += event.similarity is not None
         return
-    totals.tiers[tier] += 1
     _add_seconds(totals, totals.latencies, tier, event.seconds)
     totals.hit_seconds += event.seconds
     if event.original_seconds is not None:

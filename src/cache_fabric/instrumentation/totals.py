@@ -21,11 +21,8 @@ class Totals:
     """Sums that add up over threads and processes.
 
     Attributes:
-        tiers: `LookupEvent` hits by ``tier``.
-        outcomes: `LookupEvent` by ``outcome``; a hit of tier ``flight`` counts as ``coalesced``, a
-            ``stale`` one as ``stale``.
-        requests: `LookupEvent` by model, graph, outcome as above, and tier (``hit.hot``,
-            ``miss.``); and `StoreEvent` ``released`` and ``stale`` as ``failed``.
+        requests: `LookupEvent` by model, graph, ``result`` and tier (``hit.hot``, ``miss.``); and
+            `StoreEvent` ``released`` and ``stale`` as ``failed``.
         degraded: `LookupEvent` misses by the part that failed.
         answers: `StoreEvent` by ``outcome``.
         evictions: `StoreEvent` of outcome ``evicted``, by the first words of ``reason``.
@@ -80,8 +77,6 @@ class Totals:
             misses that name a failed part (``"embeddings.degraded"``).
     """
 
-    outcomes: Counter[str] = field(default_factory=Counter)
-    tiers: Counter[str] = field(default_factory=Counter)
     degraded: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     requests: RequestCounts = field(default_factory=RequestCounts)
@@ -141,6 +136,16 @@ class Totals:
     spent_output_tokens: int = 0
     cached_tokens: Counter[str] = field(default_factory=Counter)
     shares: Shares = field(default_factory=Shares)
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """`LookupEvent` by ``result``; of ``requests``."""
+        return self.requests.by(lambda outcome, _: outcome)
+
+    @property
+    def tiers(self) -> Counter[str]:
+        """`LookupEvent` hits, coalesced and stale ones as well, by ``tier``; of ``requests``."""
+        return self.requests.by(lambda _, tier: tier)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Totals:
