@@ -53,7 +53,6 @@ def _add_lookup(totals: Totals, event: LookupEvent) -> None:
     _add_seconds(totals, totals.latencies, tier, event.seconds)
     totals.hit_seconds += event.seconds
     if event.original_seconds is not None:
-        totals.replayed += 1
         totals.replayed_seconds += event.seconds
         totals.original_seconds += event.original_seconds
     _add_price(totals, event, event.saved_micros)

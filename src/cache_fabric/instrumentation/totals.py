@@ -29,8 +29,8 @@ class Totals:
         evicted_bytes: `StoreEvent` of outcome ``evicted``: the sum of ``size``.
         refused: Misses whose nearest neighbor was judged and not served.
         hit_seconds: Sum of ``LookupEvent.seconds`` of hits, coalesced and stale.
-        replayed, replayed_seconds, original_seconds: Hits whose ``original_seconds`` is known: how
-            many, their ``seconds``, and what the model took then.
+        replayed_seconds, original_seconds: Hits whose ``original_seconds`` is known: their
+            ``seconds``, and what the model took then.
         calls, call_seconds, call_lookup_seconds: Model calls with a known ``StoreEvent.seconds``,
             their sum, and the sum of the lookups before them.
         priced, saved_micros, saved_tokens: Hits with a known price, and the sums of
@@ -84,7 +84,6 @@ class Totals:
     evicted_bytes: int = 0
     refused: int = 0
     hit_seconds: float = 0.0
-    replayed: int = 0
     replayed_seconds: float = 0.0
     original_seconds: float = 0.0
     calls: int = 0
