@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -83,11 +84,11 @@ class RunState:
         return _question(self.state.get("input")) or _question(self.state.get("messages"))
 
     def number(self, name: str) -> float | None:
-        """Return a number of the state."""
+        """Return a number of the state; one that is not finite is none."""
         value = self.state.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return float(value)
+        return float(value) if abs(value) <= sys.float_info.max else None
 
 
 def _text(value: Any) -> str | None:

@@ -278,6 +278,23 @@ def test_runs_that_nobody_ends_do_not_pile_up_and_are_exported(
     assert [span.name for span in told.spans()][2:] == ["invoke_workflow g0"]
 
 
+@pytest.mark.parametrize(
+    "number", [-5.0, -1e300, 1e300, float("inf"), float("-inf"), float("nan"), 1e12]
+)
+@pytest.mark.parametrize("name", ["started", "seconds"])
+async def test_a_run_of_impossible_times_has_spans_that_an_exporter_can_write(
+    told: Told, number: float, name: str
+) -> None:
+    told.start()
+    before = time.time_ns()
+    state = {"started": before / 1e9, "seconds": 1.0, name: number}
+    told.fabric.track_soon("x", "g", {**state, "steps": [{"kind": "tool", "name": "t", **state}]})
+    for span in (told.span("invoke_workflow"), told.span("execute_tool")):
+        assert span.start_time is not None
+        assert span.end_time is not None
+        assert 0 <= span.start_time <= span.end_time < 2**63
+
+
 def test_what_is_remembered_is_bounded_and_says_what_had_to_go() -> None:
     table: Remembered[str, int] = Remembered(2)
     gone = [table.put(*item) for item in (("a", 1), ("b", 2), ("a", 3), ("c", 4))]

@@ -18,6 +18,7 @@ __all__ = ["RunSpans"]
 
 _MOST_OPEN = 1024
 _MOST_STEPS = 128  # spans of a run that is handed in whole: they are made while its caller waits
+_LATEST = 2.0**32  # seconds since the epoch
 _FAILED = Status(StatusCode.ERROR)
 Attributes = dict[str, Any]
 Content = Mapping[str, Any]
@@ -53,7 +54,7 @@ class RunSpans:
         end = _nanos(_end_of(event.started, event.seconds))
         span = self._open.pop(name)
         if span is None:
-            span = self._start(event, end - _duration(event.seconds))
+            span = self._start(event, _begin(end, event.seconds))
             self._add_steps(event, content, span, end)
         span.set_attributes(_known(_end_attributes(event, content)))
         if event.status == "error":
@@ -116,7 +117,7 @@ class RunSpans:
             f"{names.EXECUTE_TOOL if is_tool else event.kind} {event.name}".rstrip(),
             context=parent,
             attributes=_known(attributes),
-            start_time=end - _duration(event.seconds),
+            start_time=_begin(end, event.seconds),
         )
         if event.status == "error":
             span.set_attribute(names.ERROR_TYPE, names.OTHER_ERROR)
@@ -151,12 +152,17 @@ def _known(attributes: Attributes) -> Attributes:
 
 
 def _nanos(seconds: float | None) -> int:
-    return time.time_ns() if seconds is None else int(seconds * 1e9)
+    """Return a time that exporters can write; what is none is now."""
+    if seconds is None or not 0 <= seconds < _LATEST:
+        return time.time_ns()
+    return int(seconds * 1e9)
 
 
 def _end_of(started: float | None, seconds: float | None) -> float | None:
     return None if started is None or seconds is None else started + max(0.0, seconds)
 
 
-def _duration(seconds: float | None) -> int:
-    return int(max(0.0, seconds or 0.0) * 1e9)
+def _begin(end: int, seconds: float | None) -> int:
+    if seconds is None or not 0 <= seconds < end / 1e9:
+        return end
+    return max(0, end - int(seconds * 1e9))
