@@ -128,4 +128,4 @@ def test_totals_of_two_processes_add_up() -> None:
     total = one.totals()
     total.add(two.totals())
     assert total.outcomes["miss"] == 2
-    assert total.call_seconds == 2.0
+    assert total.nanos["upstream"] == 2e9

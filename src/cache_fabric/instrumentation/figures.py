@@ -33,38 +33,47 @@ def figures(totals: Totals) -> dict[str, Any]:
     took. ``wrong_semantic_hits`` is from `LabelEvent` with a ``weight``. The other counts are those
     that `Totals` names.
     """
-    outcomes, failed = totals.outcomes, totals.answers["released"] + totals.answers["stale"]
-    hits, misses = outcomes["hit"], outcomes["miss"]
-    answered = max(0, misses - failed)
+    return {**_rates(totals), **money(totals), "savings": savings(totals.shares), **_counts(totals)}
+
+
+def _rates(totals: Totals) -> dict[str, Any]:
+    outcomes, tiers = totals.outcomes, totals.tiers
+    hits, answered = outcomes["hit"], _answered(totals)
     served_hits = hits + outcomes["coalesced"] + outcomes["stale"]
-    calls = totals.call_seconds + totals.call_lookup_seconds
-    without = totals.original_seconds + totals.call_seconds
-    took = totals.replayed_seconds + calls
+    seconds = {kind: nanos / 1e9 for kind, nanos in totals.nanos.items()}
+    of_hits, calls = sum(seconds.get(tier, 0.0) for tier in tiers), seconds.get("miss", 0.0)
+    without = totals.original_seconds + seconds.get("upstream", 0.0)
     return {
         "hit_rate": _ratio(100.0 * hits, hits + answered),
         "hit_rate_interval": _interval(hits, hits + answered),
-        "avg_latency": _ratio(1e3 * (totals.hit_seconds + calls), served_hits + totals.calls),
+        "avg_latency": _ratio(1e3 * (of_hits + calls), served_hits + totals.calls),
+        "avg_hit_latency": _ratio(1e3 * of_hits, served_hits),
+        "avg_miss_latency": _ratio(1e3 * calls, totals.calls),
         "latency": quantiles(totals.latencies),
-        "speedup": _ratio(without, took),
-        **money(totals),
-        "savings": savings(totals.shares),
+        "speedup": _ratio(without, totals.replayed_seconds + calls),
+        "wrong_semantic_hits": _wrong(totals),
+    }
+
+
+def _counts(totals: Totals) -> dict[str, Any]:
+    outcomes, answers = totals.outcomes, totals.answers
+    return {
         "requests": outcomes.total(),
         "requests_by_outcome": {
-            "hit": hits,
-            "miss": answered,
-            "error": failed,
+            "hit": outcomes["hit"],
+            "miss": _answered(totals),
+            "error": answers["released"] + answers["stale"],
             **{name: outcomes[name] for name in ("bypass", "coalesced", "stale")},
         },
-        "hits": hits,
-        "misses": misses,
+        "hits": outcomes["hit"],
+        "misses": outcomes["miss"],
         "coalesced": outcomes["coalesced"],
         "stale": outcomes["stale"],
-        "stale_if_error": totals.answers["stale"],
+        "stale_if_error": answers["stale"],
         "bypassed": outcomes["bypass"],
         "refused_near_misses": totals.refused,
         "labels": totals.labels,
         "drifts": totals.drifts,
-        "wrong_semantic_hits": _wrong(totals),
         "explored": totals.explored,
         "shadow": _shadow(totals.shadow),
         "verifier": dict(totals.verifier),
@@ -75,12 +84,16 @@ def figures(totals: Totals) -> dict[str, Any]:
         "verdicts": dict(totals.verdicts),
         "hits_by_tier": dict(totals.tiers),
         "degraded": dict(totals.degraded),
-        "answers": dict(totals.answers),
-        "evicted": totals.answers["evicted"],
+        "answers": dict(answers),
+        "evicted": answers["evicted"],
         "evicted_bytes": totals.evicted_bytes,
-        "avg_hit_latency": _ratio(1e3 * totals.hit_seconds, served_hits),
-        "avg_miss_latency": _ratio(1e3 * calls, totals.calls),
     }
+
+
+def _answered(totals: Totals) -> int:
+    """Misses whose call did not fail; a call may end in a later window than its lookup."""
+    failed = totals.answers["released"] + totals.answers["stale"]
+    return max(0, totals.outcomes["miss"] - failed)
 
 
 def _interval(hits: int, lookups: int) -> tuple[float, float] | None:

@@ -51,7 +51,6 @@ def _add_lookup(totals: Totals, event: LookupEvent) -> None:
         totals.refused += event.similarity is not None
         return
     _add_seconds(totals, totals.latencies, tier, event.seconds)
-    totals.hit_seconds += event.seconds
     if event.original_seconds is not None:
         totals.replayed_seconds += event.seconds
         totals.original_seconds += event.original_seconds
@@ -140,8 +139,6 @@ def _add_answer(totals: Totals, event: StoreEvent) -> None:
         _add_price(totals, event, event.cost_micros)
     if event.seconds is not None:
         totals.calls += 1
-        totals.call_seconds += event.seconds
-        totals.call_lookup_seconds += event.lookup_seconds
         _add_seconds(totals, totals.latencies, "miss", event.lookup_seconds + event.seconds)
         _add_seconds(totals, totals.durations, "upstream", event.seconds)
     if event.cost_micros is not None:

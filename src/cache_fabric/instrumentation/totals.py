@@ -28,11 +28,9 @@ class Totals:
         evictions: `StoreEvent` of outcome ``evicted``, by the first words of ``reason``.
         evicted_bytes: `StoreEvent` of outcome ``evicted``: the sum of ``size``.
         refused: Misses whose nearest neighbor was judged and not served.
-        hit_seconds: Sum of ``LookupEvent.seconds`` of hits, coalesced and stale.
         replayed_seconds, original_seconds: Hits whose ``original_seconds`` is known: their
             ``seconds``, and what the model took then.
-        calls, call_seconds, call_lookup_seconds: Model calls with a known ``StoreEvent.seconds``,
-            their sum, and the sum of the lookups before them.
+        calls: Model calls with a known ``StoreEvent.seconds``.
         priced, saved_micros, saved_tokens: Hits with a known price, and the sums of
             ``saved_micros`` and ``usage``.
         found_wrong: Those that were sampled (see below) and showed a wrong answer.
@@ -83,12 +81,9 @@ class Totals:
     evictions: Counter[str] = field(default_factory=Counter)
     evicted_bytes: int = 0
     refused: int = 0
-    hit_seconds: float = 0.0
     replayed_seconds: float = 0.0
     original_seconds: float = 0.0
     calls: int = 0
-    call_seconds: float = 0.0
-    call_lookup_seconds: float = 0.0
     priced: int = 0
     saved_micros: int = 0
     saved_tokens: int = 0
