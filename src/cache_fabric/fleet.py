@@ -1,7 +1,8 @@
 """The fleet: which named processes use the fabric, and which revision each of them serves.
 
 A process that has a name (``agent`` of the configuration) keeps a note in the store, written anew
-some seconds apart and as soon as it serves a new revision. A note that nobody renews says that its
+some seconds apart and as soon as it serves a new revision, but no more than five times a second:
+contexts may change faster, and there may be many processes. A note that nobody renews says that its
 process has gone. Lives on the home loop.
 """
 
@@ -34,6 +35,7 @@ __all__ = ["Fleet"]
 
 _KIND = "p"
 _EVERY = 5.0
+_LEAST = 0.2  # seconds from one note to the next, however fast contexts change
 _GONE = 3 * _EVERY
 _FORGOTTEN = 3600.0
 _PAGE = 200
@@ -132,6 +134,7 @@ class Fleet:
                 await self._write()
             except (CacheFabricError, OSError, TimeoutError) as error:
                 _log.debug("the fleet was not told: %s", type(error).__name__)
+            await asyncio.sleep(_LEAST)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY):
                     await self._news.wait()

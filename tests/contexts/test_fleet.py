@@ -9,7 +9,13 @@ from datetime import timedelta
 
 import pytest
 
-from cache_fabric import CacheFabric, FabricConfig, create_cache_fabric, resolve_fabric_from_env
+from cache_fabric import (
+    CacheFabric,
+    FabricConfig,
+    create_cache_fabric,
+    fleet,
+    resolve_fabric_from_env,
+)
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.fleet import Fleet
 from cache_fabric.stores.memory import MemoryStore
@@ -38,6 +44,24 @@ async def test_agents_come_by_name_with_the_revision_that_they_serve(make: Make)
     assert [agent.name for agent in agents] == ["billing", "triage"]
     assert all(agent.alive and agent.pid == os.getpid() for agent in agents)
     assert all(agent.delay is not None and 0 <= agent.delay < 30 for agent in agents)
+
+
+async def test_a_storm_of_changes_is_no_storm_of_notes(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "_LEAST", 3600.0)
+    agent = await make("triage")
+    await agent.get_context(PROMPT)
+    await seen(agent, lambda all_: len(all_) == 1)
+    written: list[Fleet] = []
+
+    async def write(of: Fleet) -> None:
+        written.append(of)
+
+    monkeypatch.setattr(Fleet, "_write", write)
+    for number in range(20):
+        await agent.set_context(PROMPT, f"Sort the post, {number}.")
+    assert written == []
 
 
 async def test_who_has_no_name_is_not_in_it(make: Make) -> None:
