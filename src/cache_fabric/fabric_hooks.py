@@ -6,7 +6,7 @@ from typing import Any
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.instrumentation.events import EventHook
-from cache_fabric.instrumentation.hooks import ContentHook, Hooks
+from cache_fabric.instrumentation.hooks import ContentHook, Hooks, is_hook
 
 __all__ = ["HookMethods"]
 
@@ -29,10 +29,11 @@ class HookMethods:
                 event holds a prompt or an answer; a hook has to be given leave to hear them.
 
         Raises:
-            ValidationError: The hook cannot be called.
+            ValidationError: The hook cannot be called, or would have to be awaited.
         """
-        if not callable(hook):
-            raise ValidationError("hook", f"expected a function, got {type(hook).__name__}")
+        if not is_hook(hook):
+            kind = "a coroutine function" if callable(hook) else type(hook).__name__
+            raise ValidationError("hook", f"expected a function, got {kind}")
         if content:
             self._hooks.add_trusted(hook)
         else:

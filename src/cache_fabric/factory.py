@@ -248,7 +248,9 @@ def _prices(prices: Any) -> PriceTable:
 
 
 def _hooks(hooks: Any) -> Iterable[EventHook]:
-    if not all(callable(hook) for hook in hooks):
+    from cache_fabric.instrumentation.hooks import is_hook
+
+    if not all(is_hook(hook) for hook in hooks):
         raise ConfigurationError("hooks: expected functions that take an event")
     return tuple(hooks)
 

@@ -11,7 +11,12 @@ import pytest
 
 from cache_fabric import CacheFabric, CacheRequest, create_cache_fabric
 from cache_fabric.context_rules import Label
-from cache_fabric.errors import NotFound, ValidationError, VersionConflict
+from cache_fabric.errors import (
+    ConfigurationError,
+    NotFound,
+    ValidationError,
+    VersionConflict,
+)
 from cache_fabric.instrumentation.events import (
     ChangesEvent,
     Event,
@@ -220,3 +225,12 @@ async def test_a_durable_run_is_told_of_once_it_is_written(fabric: CacheFabric) 
     events, _ = await told_by(fabric)
     await fabric.track_execution("x1", "g", {"status": "success"}, durable=True)
     assert [event.what for event in events if isinstance(event, RunEvent)] == ["ended"]
+
+
+async def test_a_hook_that_would_have_to_be_awaited_is_refused(fabric: CacheFabric) -> None:
+    async def hook(event: Event) -> None: ...
+
+    with pytest.raises(ValidationError, match="hook: expected a function, got a coroutine fun"):
+        fabric.add_hook(hook)
+    with pytest.raises(ConfigurationError, match="hooks: expected functions"):
+        create_cache_fabric("memory", hooks=[hook])

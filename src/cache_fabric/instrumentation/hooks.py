@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 from cache_fabric.fault_place import place_of
 from cache_fabric.instrumentation.events import Event, EventHook
 
-__all__ = ["Content", "ContentHook", "Hooks", "Tell", "no_content"]
+__all__ = ["Content", "ContentHook", "Hooks", "Tell", "is_hook", "no_content"]
 
 Content = Callable[[], Mapping[str, Any]]
 """Makes what was said around an event, by name: ``messages``, ``answer``, ``input`` and so on."""
@@ -23,6 +24,11 @@ class Tell(Protocol):
     """Tells of an event; `Hooks.tell` is one."""
 
     def __call__(self, event: Event, content: Content = ..., /) -> None: ...
+
+
+def is_hook(value: object) -> bool:
+    """Return whether a value can be called with an event, and is done when it returns."""
+    return callable(value) and not inspect.iscoroutinefunction(value)
 
 
 def no_content() -> Mapping[str, Any]:
