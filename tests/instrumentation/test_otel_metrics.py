@@ -77,7 +77,7 @@ def test_overhead_and_reversals_have_sums_of_their_own(told: Told) -> None:
     assert told.points(names.COST_OVERHEAD) == [
         ({names.OVERHEAD_REASON: "embedding"}, pytest.approx(40e-6)),
         ({names.OVERHEAD_REASON: "exploration"}, pytest.approx(210e-6)),
-        ({names.OVERHEAD_REASON: "verification"}, pytest.approx(70e-6)),
+        ({names.OVERHEAD_REASON: "verifier"}, pytest.approx(70e-6)),
     ]
     assert told.points(names.COST_REVERSED) == [({}, pytest.approx(200e-6))]
 

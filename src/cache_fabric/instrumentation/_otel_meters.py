@@ -155,7 +155,7 @@ class Meters:
 
     def _verifier(self, event: VerifierEvent) -> None:
         if event.cost_micros:
-            self._overhead.add(event.cost_micros / 1e6, {names.OVERHEAD_REASON: "verification"})
+            self._overhead.add(event.cost_micros / 1e6, {names.OVERHEAD_REASON: "verifier"})
 
     def _reversal(self, event: ReversalEvent) -> None:
         if event.micros:
