@@ -157,10 +157,15 @@ class CacheFabric(
         life = self._life()
         return life.settle(life.caller_side.prepare(ticket, response, usage, latency))
 
-    async def release(self, ticket: Ticket) -> None:
-        """Give a ticket back without an answer: the next waiter calls the model."""
+    async def release(self, ticket: Ticket, *, failed: bool = True) -> None:
+        """Give a ticket back without an answer: the next waiter calls the model.
+
+        Args:
+            failed: False where a model does answer, but what it says is not for the cache.
+        """
         life = self._life()
-        life.caller_side.released(ticket)
+        if failed:
+            life.caller_side.released(ticket)
         life.abandon(ticket)
 
     def joined(self, ticket: Ticket) -> Hit | Miss:

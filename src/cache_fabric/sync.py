@@ -84,9 +84,10 @@ class SyncCacheFabric(
         life = self._fabric._life()
         return life.settle(life.caller_side.prepare(ticket, response, usage, latency))
 
-    def release(self, ticket: Ticket) -> None:
+    def release(self, ticket: Ticket, *, failed: bool = True) -> None:
         life = self._fabric._life()
-        life.caller_side.released(ticket)
+        if failed:
+            life.caller_side.released(ticket)
         life.abandon(ticket)
 
     def get_or_call(self, request: CacheRequest, call: Callable[[], Any]) -> Any:

@@ -167,15 +167,15 @@ class Desk:
 
     def _open(self, call: OpenCall, kwargs: Mapping[str, Any]) -> None:
         if not call.asked.controls.keeps:
-            self._give_up(call)
+            self._give_up(call, failed=False)
             return
         owner = kwargs.get("litellm_logging_obj")
         self.calls.begin(call_id_of(kwargs), call, owner)
 
-    def _give_up(self, call: OpenCall) -> None:
+    def _give_up(self, call: OpenCall, *, failed: bool = True) -> None:
         if isinstance(call.target, Ticket):
             with self._seam.harmless(lambda: call.asked.request.model, counts_bypass=False):
-                self._fabric.sync.release(call.target)
+                self._fabric.sync.release(call.target, failed=failed)
 
     def harmless(self, kwargs: Mapping[str, Any], *, counts_bypass: bool = True) -> FailOpen:
         """Return the context out of which no fault of ours comes."""
