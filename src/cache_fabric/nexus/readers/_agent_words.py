@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from cache_fabric.nexus._checks import at
+from cache_fabric.nexus.credentials import without_credentials
 from cache_fabric.nexus.located_yaml import Value
 from cache_fabric.nexus.manifest import Kind, ManifestContext, Router, Tool
 from cache_fabric.template import variables
@@ -88,18 +89,20 @@ def read_tool(value: Value) -> Tool:
 
 
 def tool_context(tool: Tool) -> ManifestContext:
-    """Return the context of a tool's definition."""
+    """Return the context of a tool's definition, without credentials of its configuration."""
+    config, left_out = without_credentials(tool.config, "config")
+    said = {"left_out": list(left_out)} if left_out else {}
     return ManifestContext(
         key=tool.key,
         value={
             "name": tool.name,
             "description": tool.description,
             "protocol": tool.protocol,
-            "config": tool.config,
+            "config": config,
             "input_schema": tool.input_schema,
             "output_schema": tool.output_schema,
         },
         kind="tool_definition",
         place=tool.place,
-        extra={"tool_name": tool.name},
+        extra={"tool_name": tool.name, **said},
     )
