@@ -129,3 +129,21 @@ def test_a_hash_is_of_the_content_and_not_of_the_order_of_keys() -> None:
     assert content_hash("") == empty
     assert content_hash({"a": 1, "b": 2}) == content_hash({"b": 2, "a": 1})
     assert content_hash({"a": 1}) != content_hash({"a": 2})
+
+
+def test_a_version_that_is_not_the_manifests_own_is_told_with_whose_it_is() -> None:
+    own = manifest_of({ROUTER: "One.", TOOL: {"name": "lookup"}})
+    new = manifest_of({ROUTER: "Two.", TOOL: {"name": "lookup", "description": "Finds."}})
+    assert {change.instead_of for change in make_plan(new, live_of(own)).changes} == {None}
+    (router, tool) = live_of(dataclasses.replace(own, name="other", format="prompty"))
+    by_hand = dataclasses.replace(router, metadata={}, author="ada")
+    told = [change.instead_of for change in make_plan(new, [by_hand, tool]).changes]
+    assert told == ["ada has set it, no manifest", "it is of manifest other (prompty)"]
+    (router, tool) = live_of(own)
+    updated = dataclasses.replace(router, value="One!")
+    taken_back = dataclasses.replace(tool, same_as=3, author="ada")
+    told = [change.instead_of for change in make_plan(new, [updated, taken_back]).changes]
+    assert told == ["somebody has changed it since", "ada has rolled it back to version 3"]
+    gone = manifest_of({TOOL: {"name": "lookup"}})
+    (removed,) = make_plan(gone, [updated, tool]).changes
+    assert (removed.action, removed.instead_of) == ("remove", "somebody has changed it since")

@@ -56,6 +56,8 @@ def _plain_change(change: PlannedChange) -> dict[str, Any]:
         "key": change.key,
         "action": change.action,
         "change": change.change,
+        "instead_of": change.instead_of,
+        "left_out": list(_left_out(change)),
         "live": None if change.live is None else change.live.version,
         "file": None if place is None else place.file,
         "line": None if place is None else place.line,
@@ -103,6 +105,11 @@ def _change_lines(change: PlannedChange, *, prune: bool, counted: bool) -> Itera
     )
     if change.action == "add":
         yield Text(f"      {first_line(change.value)}")
+    if change.instead_of is not None:
+        yield Text(harmless(f"      ! {change.instead_of}"), "magenta")
+    if left_out := _left_out(change):
+        told = f"      credentials are not published: {', '.join(left_out)}"
+        yield Text(harmless(told), "magenta")
     # The names in the first two lines of a diff are those of the line above.
     for line in list(diff_lines(change.diff))[2:]:
         yield Text("      ").append_text(line)
@@ -110,6 +117,13 @@ def _change_lines(change: PlannedChange, *, prune: bool, counted: bool) -> Itera
         yield Text(f"      {_asking_again(change.answers)}")
     elif counted and change.answers is None and change.change in ("behaviour", "breaking"):
         yield Text(f"      {_UNKNOWN}")
+
+
+def _left_out(change: PlannedChange) -> Sequence[str]:
+    found: Sequence[str] = (
+        () if change.context is None else change.context.extra.get("left_out", ())
+    )
+    return found
 
 
 def _told(change: PlannedChange, prune: bool) -> str:

@@ -18,7 +18,7 @@ from cache_fabric.context_view import diff_of
 from cache_fabric.nexus.change_class import change_class
 from cache_fabric.nexus.manifest import Manifest, ManifestContext
 from cache_fabric.nexus.plan_html import html_of_plan
-from cache_fabric.nexus.published import published_value
+from cache_fabric.nexus.published import content_hash, published_value
 from cache_fabric.records import ContextEntry
 from cache_fabric.template import variables
 
@@ -36,6 +36,8 @@ class PlannedChange:
         value: What is published; ``None`` of a removed one.
         context: Of the manifest; ``None`` of a removed one.
         live: As it is now; ``None`` of an added one.
+        instead_of: Whose the live version is where it is not this manifest's, in words: it is
+            about to be replaced or deleted.
         answers: Kept answers with the live text as a system message, which are no longer found
             after it; ``None`` where they were not counted, or cannot be: an answer does not say
             which tools its call had, nor which text its variables were filled into.
@@ -47,6 +49,7 @@ class PlannedChange:
     value: Any = None
     context: ManifestContext | None = None
     live: ContextEntry | None = None
+    instead_of: str | None = None
     answers: AnswerSum | None = None
 
     @property
@@ -168,11 +171,15 @@ def make_plan(manifest: Manifest, live: Iterable[ContextEntry], *, prune: bool =
             value=value,
             context=context,
             live=entry,
+            instead_of=_whose(entry, manifest),
         )
         changes.append(changed)
     kept = {context.key for context in manifest.contexts}
     gone = sorted(key for key in there.keys() - kept if _is_of(there[key], manifest))
-    changes += [PlannedChange(key=key, action="remove", live=there[key]) for key in gone]
+    for key in gone:
+        whose = _whose(there[key], manifest)
+        removed = PlannedChange(key=key, action="remove", live=there[key], instead_of=whose)
+        changes.append(removed)
     return Plan(manifest=manifest, changes=tuple(changes), unchanged=tuple(unchanged), prune=prune)
 
 
@@ -188,3 +195,18 @@ def _class_of(context: ManifestContext, value: Any, entry: ContextEntry) -> Chan
 def _is_of(entry: ContextEntry, manifest: Manifest) -> bool:
     by = (entry.metadata.get("manifest"), entry.metadata.get("format"))
     return by == (manifest.name, manifest.format)
+
+
+def _whose(entry: ContextEntry, manifest: Manifest) -> str | None:
+    """Return who made the current version, ``None`` where this manifest has."""
+    who, said = entry.author or "somebody", entry.metadata
+    if not _is_of(entry, manifest):
+        other = said.get("manifest")
+        if other is None:
+            return f"{who} has set it, no manifest"
+        return f"it is of manifest {other} ({said.get('format')})"
+    if entry.same_as is not None:
+        return f"{who} has rolled it back to version {entry.same_as}"
+    # An update keeps the metadata of what it changes.
+    is_ours = said.get("hash") == content_hash(entry.value)
+    return None if is_ours else f"{who} has changed it since"
