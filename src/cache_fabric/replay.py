@@ -20,6 +20,7 @@ from cache_fabric.config import FabricConfig
 from cache_fabric.contexts import Contexts
 from cache_fabric.engine import Engine
 from cache_fabric.errors import ValidationError
+from cache_fabric.filled_prompt import as_asked
 from cache_fabric.line_files import Progress
 from cache_fabric.plain_answer import as_answer
 from cache_fabric.policy.admission import may_store
@@ -67,7 +68,7 @@ async def ask(
         nonlocal done
         async with turns:
             try:
-                told = _told(await _awaited(model(case.request)), config)
+                told = _told(await _awaited(model(as_asked(case.request))), config)
                 if same is not None and told.failure is None:
                     told = replace(
                         told, same=await _awaited(same(case.entry.text, told.text)), compared=True
@@ -95,7 +96,7 @@ def ask_in_turn(
     found = []
     for number, case in enumerate(cases, 1):
         try:
-            told = _told(_at_once(model(case.request), "model"), config)
+            told = _told(_at_once(model(as_asked(case.request)), "model"), config)
             if same is not None and told.failure is None:
                 said = _at_once(same(case.entry.text, told.text), "same")
                 told = replace(told, same=said, compared=True)

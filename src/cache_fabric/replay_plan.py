@@ -13,6 +13,7 @@ from cache_fabric.engine import Engine
 from cache_fabric.errors import NotCacheable, NotFound, ValidationError
 from cache_fabric.execution_terms import Sought
 from cache_fabric.executions import Executions
+from cache_fabric.filled_prompt import with_own_variables
 from cache_fabric.freshness import is_fresh
 from cache_fabric.keys import derive
 from cache_fabric.recipe_form import Recipe, asked, gives_back
@@ -246,9 +247,10 @@ class ReplayPlans:
         unknown = [name for name in variables(new) if name not in filled]
         if unknown:
             raise NotAsked(f"nothing is known to fill in for {', '.join(unknown)}")
-        return asked(
+        request = asked(
             recipe, entry.question, lambda path, b: new if path == plan.path else texts[path][b]
         )
+        return with_own_variables(request)
 
     async def _texts(self, path: str) -> dict[int, str]:
         """Return the latest text of each behaviour of a context."""

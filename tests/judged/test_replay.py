@@ -10,6 +10,7 @@ import pytest
 
 from cache_fabric import CacheFabric, CacheRequest, Hit, Miss, Usage
 from cache_fabric.errors import NotFound, ValidationError
+from cache_fabric.filled_prompt import VARIABLES
 from judged.conftest import KEY, Make
 from judged.replays import (
     ANSWERS,
@@ -282,3 +283,27 @@ async def test_data_is_no_prompt(shop: CacheFabric) -> None:
     await shop.set_context("data", {"a": 1})
     with pytest.raises(ValidationError, match="not text"):
         await shop.replay(context="data", version=1, model=same_as_before)
+
+
+async def test_a_prompt_with_variables_is_asked_filled_and_kept_where_it_is_looked_up(
+    make: Make,
+) -> None:
+    shop = await make()
+    old, new = "You serve {name} in {city}.", "You politely serve {name}."
+    await shop.set_context(KEY, old)
+    values = {"name": "Ada", "city": "Rome"}
+    await run(shop, asked(RETURNS, old, params={"temperature": 0, VARIABLES: values}))
+    await shop.set_context(KEY, new)
+    requests: list[CacheRequest] = []
+
+    def model(request: CacheRequest) -> str:
+        requests.append(request)
+        return same_as_before(request)
+
+    report = await shop.replay(context=KEY, version=2, model=model, carry_over=True)
+    assert verdicts(report) == {RETURNS: "unchanged"}
+    assert requests == [asked(RETURNS, "You politely serve Ada.", params={"temperature": 0})]
+    later = asked(RETURNS, new, params={"temperature": 0, VARIABLES: {"name": "Ada"}})
+    assert isinstance(await shop.lookup(later), Hit)
+    other = asked(RETURNS, new, params={"temperature": 0, VARIABLES: {"name": "Bob"}})
+    assert isinstance(await shop.lookup(other), Miss)

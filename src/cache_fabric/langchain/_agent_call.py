@@ -21,13 +21,13 @@ from langchain_core.runnables.config import ensure_config, var_child_runnable_co
 
 from cache_fabric.errors import NotCacheable
 from cache_fabric.fabric import CacheFabric
+from cache_fabric.filled_prompt import VARIABLES
 from cache_fabric.langchain._call import read_call
 from cache_fabric.langchain._graph import named_graph
 from cache_fabric.langchain._hooks import desk_of
 from cache_fabric.langchain._lookups import foretold
 from cache_fabric.langchain._runs import Runs
 from cache_fabric.langchain._seam import asking
-from cache_fabric.langchain._template import VARIABLES
 from cache_fabric.options import CacheOptions
 from cache_fabric.types import CacheRequest, LookupResult
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage, SystemMessage
 
+from cache_fabric.filled_prompt import VARIABLES
 from cache_fabric.template import fill_known
 
-__all__ = ["VARIABLES", "filled_from", "unfilled"]
+__all__ = ["filled_from", "unfilled"]
 
-VARIABLES = "langchain:variables"
 _FILLED: ContextVar[tuple[str, Mapping[str, str]] | None] = ContextVar(
     "cache_fabric_filled", default=None
 )
