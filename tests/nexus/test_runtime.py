@@ -81,6 +81,17 @@ async def test_no_route_named_is_an_error_that_an_edge_can_take(fabric: CacheFab
     assert (after["output"], after["error"]["node"]) == ("asked", "triage")
 
 
+async def test_a_kept_answer_that_names_no_route_is_asked_for_anew(fabric: CacheFabric) -> None:
+    answers = iter(["I cannot tell.", "praise"])
+    moody = model(lambda _: next(answers))
+    runtime = ManifestRuntime(TRIAGE, fabric, model=moody)
+    with pytest.raises(ValidationError, match="expected one of praise, complaint"):
+        await runtime.execute("one", {"input": "Hm"})
+    for name in ("two", "three"):
+        assert (await runtime.execute(name, {"input": "Hm"}))["output"] == "praise"
+    assert len(moody.calls) == 2
+
+
 async def test_an_expression_looks_at_the_state_and_at_what_was_said(fabric: CacheFabric) -> None:
     drawn = graph(
         [task("score"), task("high"), task("low")],

@@ -158,7 +158,7 @@ class Builder:
             name = router.default_model or next(iter(router.model_candidates), None)
         if not keys or strategy not in _BY_MODEL:
             return nothing
-        return ask_model(self.models, self.texts, keys, name, speaks=not ways.chooses)
+        return ask_model(self.models, self.texts, keys, name, ways)
 
     def _present(self, *keys: str | None) -> list[str]:
         return [key for key in keys if key is not None and key in self.keys]

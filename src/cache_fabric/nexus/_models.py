@@ -13,6 +13,7 @@ from langchain_core.runnables.config import merge_configs
 
 from cache_fabric.errors import ValidationError
 from cache_fabric.fabric import CacheFabric
+from cache_fabric.langchain._fresh import MARK
 from cache_fabric.langchain._template import filled_from
 from cache_fabric.langchain.chat_model import cached
 from cache_fabric.langchain.live_prompt import CONTEXT_MARK
@@ -44,7 +45,7 @@ class Models:
         # A text that is asked is the question: by meaning, another version of it would be found as
         # a question like it.
         self._exactly = replace(options, policy=ExactOnly())
-        self._wrapped: dict[tuple[str | None, bool], BaseChatModel] = {}
+        self._wrapped: dict[tuple[str | None, bool, bool], BaseChatModel] = {}
         if not isinstance(model, BaseChatModel) and not callable(model):
             raise ValidationError(
                 "model", f"expected a chat model or a function, got {type(model).__name__}"
@@ -56,8 +57,10 @@ class Models:
         texts: Sequence[Text],
         state: Mapping[str, Any],
         config: RunnableConfig,
+        *,
+        usable: Callable[[str], bool],
     ) -> AIMessage:
-        """Return what a model answers.
+        """Return what a model answers; a kept answer that is not usable is replaced by another.
 
         One text is a system message over the conversation; without a conversation it is all that is
         asked. Of two, the second is asked under the first.
@@ -82,15 +85,23 @@ class Models:
         marked = merge_configs(config, {"metadata": {CONTEXT_MARK: marks}})
         is_question = len(rendered) > 1 or not said
         with filled_from(texts[0].value, used[0]):
-            return await self._model(name, exactly=is_question).ainvoke(messages, marked)
+            answer = await self._model(name, exactly=is_question).ainvoke(messages, marked)
+            if MARK not in answer.response_metadata or usable(answer.text):
+                return answer
+            # It was kept before anybody could tell, and would fail the node every time.
+            anew = self._model(name, exactly=is_question, refresh=True)
+            return await anew.ainvoke(messages, marked)
 
-    def _model(self, name: str | None, *, exactly: bool) -> BaseChatModel:
-        if (name, exactly) not in self._wrapped:
+    def _model(self, name: str | None, *, exactly: bool, refresh: bool = False) -> BaseChatModel:
+        kind = (name, exactly, refresh)
+        if kind not in self._wrapped:
             given = self._given
             made = given if isinstance(given, BaseChatModel) else given(name)
             options = self._exactly if exactly else self._options
-            self._wrapped[name, exactly] = cached(made, self._fabric, options=options)
-        return self._wrapped[name, exactly]
+            if refresh:
+                options = replace(options, refresh=True)
+            self._wrapped[kind] = cached(made, self._fabric, options=options)
+        return self._wrapped[kind]
 
 
 def _used(text: str, names: Mapping[str, Any]) -> dict[str, str]:

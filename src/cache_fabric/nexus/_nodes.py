@@ -90,17 +90,18 @@ async def nothing(_state: dict[str, Any], _config: RunnableConfig) -> Done:
 
 
 def ask_model(
-    models: Models, texts: Texts, keys: Sequence[str], name: str | None, *, speaks: bool
+    models: Models, texts: Texts, keys: Sequence[str], name: str | None, ways: Ways
 ) -> Act:
     """Return the act of a router, or of a task with a prompt.
 
-    ``speaks``: its answer is part of the conversation. That of a router which chooses the way is
-    not: a label that looks like the assistant's last word would mislead the next model.
+    Its answer is part of the conversation, unless it chooses the way: a label that looks like the
+    assistant's last word would mislead the next model.
     """
+    speaks = not ways.chooses
 
     async def act(state: dict[str, Any], config: RunnableConfig) -> Done:
         current = await texts.current(keys, state, config)
-        answer = await models.ask(name, current, state, config)
+        answer = await models.ask(name, current, state, config, usable=ways.accepts)
         update = {"messages": [answer]} if speaks and state.get("messages") else {}
         return Done(said=answer.text, update=update)
 

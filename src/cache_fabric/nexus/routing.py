@@ -59,6 +59,13 @@ class Ways:
         """True if what the node says decides where the graph goes on."""
         return any(edge.route or edge.expression for edge, _ in self._edges)
 
+    def accepts(self, said: Any) -> bool:
+        """Return whether an answer names a route, or the graph goes on without one."""
+        open_ways = (edge.trigger for edge, _ in self._edges if edge.route is None)
+        if any(one in ("success", "always") or one.startswith(_CUSTOM) for one in open_ways):
+            return True
+        return not self.routes or chosen(self.routes, said) is not None
+
     def after(self, happened: Happened, said: Any, names: Mapping[str, Any]) -> str | None:
         """Return the id of the next node, ``None`` where the graph ends.
 
