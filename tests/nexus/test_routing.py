@@ -34,6 +34,8 @@ ROUTES = ("safe", "unsafe", "self-harm", "low risk")
         ({"safe": True, "unsafe": False}, "safe"),
         ({"safe": True, "unsafe": True}, None),
         ("this is not safe", None),
+        ("safe: no", None),
+        ("unsafe: false\nsafe: true", None),
         ("unsafely", None),
         ("safe unsafe", None),
         ("", None),

@@ -30,6 +30,7 @@ _TRIGGERS = ("always", *_WIDER)
 _CUSTOM = "custom:"
 _FIELDS = ("route", "decision", "classification", "label", "status")
 _AROUND = " \t\r\n\"'`*_.,:;!?()[]{}<>"
+_DENIED = re.compile(r"[^:\n]*:\s*(no|false|none|n/a)\s*([,;.\n]|$)", re.IGNORECASE)
 _END_OF_LABEL = re.compile(r"[:,;.\n]|\s[-\u2013\u2014]\s")
 
 
@@ -145,7 +146,8 @@ def _labels(said: Any, known: Mapping[str, str]) -> Iterator[str]:
         yield from _labels(_object(said), known)
         lines = said.strip().splitlines()
         yield said
-        yield _END_OF_LABEL.split(said.strip(), maxsplit=1)[0]
+        if not _DENIED.match(said.strip()):  # "harmful: no" is not harmful
+            yield _END_OF_LABEL.split(said.strip(), maxsplit=1)[0]
         yield lines[-1]
         yield lines[-1].rpartition(":")[2]
 
