@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from watchfiles import Change
 
 from cache_fabric import CacheFabric
 from cache_fabric.errors import BackendUnavailable, CacheFabricError, ManifestError
 from cache_fabric.nexus import compile as compiling
 from cache_fabric.nexus.compile import Compilation
 from cache_fabric.nexus.manifest import Manifest
-from cache_fabric.nexus.watching import _is_hidden, watch_manifest
+from cache_fabric.nexus.watching import _filter, _is_hidden, watch_manifest
 from nexus.manifests import ROUTER, manifest_of
 
 Watch = Callable[..., AsyncGenerator[Compilation | CacheFabricError]]
@@ -135,25 +136,37 @@ async def test_a_folder_is_watched_with_all_below_it(watch: Watch, tmp_path: Pat
         assert outcome.plan.is_empty
 
 
-def mount(folder: Path, number: int, text: str) -> None:
-    """Bring a ConfigMap's files up to date as Kubernetes does: by a link to their folder."""
-    version = folder / f"..{number}"
-    version.mkdir(parents=True)
-    (version / "manifest.json").write_text(json.dumps({ROUTER: text}))
-    moved = folder / "..data_tmp"
-    moved.symlink_to(version.name)
-    moved.replace(folder / "..data")
-    if number == 1:
-        (folder / "manifest.json").symlink_to(Path("..data", "manifest.json"))
-
-
-@pytest.mark.parametrize("named", [".", "manifest.json"], ids=["folder", "file"])
-async def test_a_mounted_config_map_is_followed(watch: Watch, tmp_path: Path, named: str) -> None:
-    folder = tmp_path / "prompts"
-    mount(folder, 1, "Route it.")
-    outcomes = watch(folder / named)
+async def test_a_link_changes_with_what_it_links_to_and_with_no_other_file(
+    watch: Watch, tmp_path: Path
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "here").mkdir()
+    write(tmp_path / "real" / "manifest.json", "Route it.")
+    link = tmp_path / "here" / "linked.json"
+    link.symlink_to(tmp_path / "real" / "manifest.json")
+    outcomes = watch(link)
     assert (await following(outcomes)).versions == {ROUTER: 1}
-    mount(folder, 2, "Route it well.")
+    (link.parent / "fabric.db").write_text("Written at every compilation.")
+    write(tmp_path / "real" / "manifest.json", "Route it well.")
+    assert (await following(outcomes)).versions == {ROUTER: 2}
+    counts = _filter(link)
+    assert not counts(Change.modified, str(link.with_name("fabric.db")))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_mounted_config_map_is_compiled_again_when_it_is_swapped(
+    watch: Watch, tmp_path: Path, whole: bool
+) -> None:
+    mount = tmp_path / "mount"
+    for number in (1, 2):
+        (mount / f"..{number}").mkdir(parents=True)
+        write(mount / f"..{number}" / "manifest.json", f"Route it {number}.")
+    (mount / "..data").symlink_to("..1")
+    (mount / "manifest.json").symlink_to("..data/manifest.json")
+    outcomes = watch(mount if whole else mount / "manifest.json")
+    assert (await following(outcomes)).versions == {ROUTER: 1}
+    (mount / "..data_tmp").symlink_to("..2")
+    (mount / "..data_tmp").rename(mount / "..data")
     while (outcome := await following(outcomes)).versions != {ROUTER: 2}:
         assert outcome.plan.is_empty
 
@@ -161,6 +174,7 @@ async def test_a_mounted_config_map_is_followed(watch: Watch, tmp_path: Path, na
 @pytest.mark.parametrize(
     ("place", "hidden"),
     [
+        ("store/fabric.db-wal", True),
         ("a.md", False),
         ("sub/a.md", False),
         (".cache_fabric/fabric.db", True),

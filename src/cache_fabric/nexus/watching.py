@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["watch_manifest"]
 
 _LONGEST_PAUSE = 30.0
-_MOUNTED = "..data"  # in a mounted ConfigMap: the hidden link whose move is all that changes
+_DATABASES = (".db", ".db-wal", ".db-shm", ".db-journal")
 
 
 async def watch_manifest(
@@ -84,25 +84,33 @@ def _watched(path: Path) -> AsyncGenerator[object]:
         raise MissingExtraError("nexus", "watching a manifest") from error
     if not path.exists():
         raise ManifestError("cannot be read: no such file or folder", file=str(path))
-    folder = path if path.is_dir() else path.parent
     # Editors put a new file in place of the old one, so it is its folder that has to be watched.
-    return awatch(folder, watch_filter=_filter(path), recursive=path.is_dir())
+    folders = {path} if path.is_dir() else {path.parent, path.resolve().parent}
+    return awatch(*folders, watch_filter=_filter(path), recursive=path.is_dir())
 
 
-def _filter(path: Path) -> Callable[[Change, str], bool] | None:
-    """Return which changed places count; ``None`` for all."""
+def _filter(path: Path) -> Callable[[Change, str], bool]:
+    """Return which changed places count.
+
+    A file that links elsewhere changes with what it links to, and with the links on the way:
+    Kubernetes replaces the link to a hidden folder. Other files beside it may be the fabric's, and
+    change at every compilation.
+    """
+    whole = path.resolve()
     if path.is_dir():
-        if (path / _MOUNTED).is_symlink():
-            return None
-        whole = path.resolve()
-        return lambda _, place: not _is_hidden(Path(place), whole)
-    if path.is_symlink():  # a link is moved by changing another, as Kubernetes does
-        return None
-    return lambda _, place: Path(place).name == path.name
+        return lambda _, place: _is_link_to_folder(place) or not _is_hidden(Path(place), whole)
+    names = {path.name, whole.name}
+    return lambda _, place: _is_link_to_folder(place) or Path(place).name in names
+
+
+def _is_link_to_folder(place: str) -> bool:
+    return Path(place).is_symlink() and Path(place).is_dir()
 
 
 def _is_hidden(place: Path, folder: Path) -> bool:
     """Return whether a place is none of the manifest's: a fabric's own files may lie below it."""
+    if place.name.endswith(_DATABASES):
+        return True
     with contextlib.suppress(ValueError):
         return any(part.startswith(".") for part in place.resolve().relative_to(folder).parts)
     return False
