@@ -14,9 +14,10 @@ from watchfiles import Change
 from cache_fabric import CacheFabric
 from cache_fabric.errors import BackendUnavailable, CacheFabricError, ManifestError
 from cache_fabric.nexus import compile as compiling
+from cache_fabric.nexus._file_changes import _filter, _is_hidden
 from cache_fabric.nexus.compile import Compilation
 from cache_fabric.nexus.manifest import Manifest
-from cache_fabric.nexus.watching import _filter, _is_hidden, watch_manifest
+from cache_fabric.nexus.watching import watch_manifest
 from nexus.manifests import ROUTER, manifest_of
 
 Watch = Callable[..., AsyncGenerator[Compilation | CacheFabricError]]
@@ -149,8 +150,28 @@ async def test_a_link_changes_with_what_it_links_to_and_with_no_other_file(
     (link.parent / "fabric.db").write_text("Written at every compilation.")
     write(tmp_path / "real" / "manifest.json", "Route it well.")
     assert (await following(outcomes)).versions == {ROUTER: 2}
-    counts = _filter(link)
+    counts = _filter(link, set(), False)
     assert not counts(Change.modified, str(link.with_name("fabric.db")))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_folder_that_is_replaced_is_watched_anew(
+    watch: Watch, tmp_path: Path, whole: bool
+) -> None:
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    write(folder / "manifest.json", "Route it 1.")
+    outcomes = watch(folder if whole else folder / "manifest.json")
+    assert (await following(outcomes)).versions == {ROUTER: 1}
+    for number in (2, 3):
+        folder.rename(tmp_path / f"old-{number}")
+        folder.mkdir()
+        write(folder / "manifest.json", f"Route it {number}.")
+        while getattr(await following(outcomes), "versions", {}) != {ROUTER: number}:
+            pass  # it may be seen missing, or before it was replaced
+    write(folder / "manifest.json", "Route it 4.")
+    while (await following(outcomes)).versions != {ROUTER: 4}:
+        pass
 
 
 @pytest.mark.parametrize("whole", [True, False])
