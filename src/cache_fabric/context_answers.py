@@ -6,9 +6,11 @@ if nothing else has changed since.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from cache_fabric.context_view import View, is_there
 from cache_fabric.engine import Engine
 from cache_fabric.invalidation import Invalidations
 from cache_fabric.line_files import Progress
@@ -56,7 +58,8 @@ class ContextAnswers:
     """What stands on some contexts.
 
     Attributes:
-        by_key: Of each context that was asked for.
+        by_key: Of each context that was asked for, but for one whose text another has that was
+            not: an answer to this text does not say under which of them it was given.
         total: Of all of them; an answer that stands on two of them is counted once.
     """
 
@@ -74,12 +77,8 @@ async def count_answers(
 ) -> ContextAnswers:
     """Read every kept answer once; those that could not be served any more do not count."""
     view = await live.load()
-    places: dict[tuple[str, int], str] = {}
-    for key in keys:
-        path = view.path_of(key, owner)
-        if path is not None:
-            places[path, view.heads[path][0].body.behaviour] = key
-    sums, total, read = dict.fromkeys(keys, AnswerSum()), AnswerSum(), 0
+    known, places = _places(view, keys, owner)
+    sums, total, read = dict.fromkeys(known, AnswerSum()), AnswerSum(), 0
     if not places:
         return ContextAnswers(by_key=sums, total=total)
     there = 0 if progress is None else await invalidations.count_all()
@@ -87,7 +86,7 @@ async def count_answers(
         read += 1
         if progress is not None and read % _STEP == 0:
             progress(read, max(there, read))
-        touched = {places[place] for place in entry.contexts if place in places}
+        touched = {key for place in entry.contexts for key in places.get(place, ())}
         if not touched or not engine.exact.is_servable(entry):
             continue
         total = total.plus(entry)
@@ -96,3 +95,29 @@ async def count_answers(
     if progress is not None and read:
         progress(read, read)
     return ContextAnswers(by_key=sums, total=total)
+
+
+def _places(
+    view: View, keys: Collection[str], owner: Owner
+) -> tuple[list[str], dict[tuple[str, int], list[str]]]:
+    """Return the keys of which it can be told, and by what answers name them: path and behaviour.
+
+    It is the path of the first context that has, or had, the text.
+    """
+    sought = {path: key for key in keys if (path := view.path_of(key, owner)) is not None}
+    places: dict[tuple[str, int], list[str]] = {}
+    for path, key in sought.items():
+        places.setdefault(_place(view, path, owner), []).append(key)
+    shared = [
+        _place(view, path, owner)
+        for path, (head, _) in view.heads.items()
+        if path not in sought and is_there(head, time.time())
+    ]
+    unknown = {key for place in shared for key in places.pop(place, ())}
+    return [key for key in keys if key not in unknown], places
+
+
+def _place(view: View, path: str, owner: Owner) -> tuple[str, int]:
+    body = view.heads[path][0].body
+    known = view.known(body.value, owner) if isinstance(body.value, str) else None
+    return known or (path, body.behaviour)

@@ -87,3 +87,29 @@ async def test_the_count_tells_how_far_it_is(any_fabric: CacheFabric) -> None:
     told: list[tuple[int, int]] = []
     await any_fabric.count_answers([ROUTER], progress=lambda *far: told.append(far))
     assert told == [(1, 1)]
+
+
+async def test_answers_to_a_text_that_two_contexts_have_are_counted_only_where_all_are_asked_for(
+    any_fabric: CacheFabric,
+) -> None:
+    await any_fabric.set_context(ROUTER, "Route it.")
+    await kept(any_fabric, "one?", "Route it.")
+    await any_fabric.set_context("router:zoo", "Route it.")
+    assert (await any_fabric.count_answers([ROUTER])).by_key == {}
+    assert (await any_fabric.count_answers(["router:zoo"])).by_key == {}
+    both = await any_fabric.count_answers([ROUTER, "router:zoo"])
+    assert [each.count for each in both.by_key.values()] == [1, 1]
+    assert both.total.count == 1
+
+
+async def test_answers_follow_a_text_to_the_context_that_has_it_now(
+    any_fabric: CacheFabric,
+) -> None:
+    await any_fabric.set_context(ROUTER, "Route it.")
+    await kept(any_fabric, "one?", "Route it.")
+    await any_fabric.set_context("router:zoo", "Route it.")
+    await any_fabric.set_context(ROUTER, "Do nothing.")
+    assert (await any_fabric.count_answers(["router:zoo"])).total.count == 1
+    assert (await any_fabric.count_answers([ROUTER])).total.count == 0
+    await any_fabric.delete_context(ROUTER)
+    assert (await any_fabric.count_answers(["router:zoo"])).total.count == 1

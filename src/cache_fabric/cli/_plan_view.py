@@ -17,7 +17,7 @@ __all__ = ["plain_compilation", "show_compilation"]
 
 _SIGNS = {"add": "+", "change": "~", "remove": "-"}
 _STYLES = {"add": "green", "change": "yellow", "remove": "red"}
-_UNKNOWN = "answers affected: unknown, they name only texts without variables"
+_UNKNOWN = "answers affected: unknown, they name only a text of one context, without variables"
 _CLASSES = ("breaking", "behaviour", "cosmetic")
 
 

@@ -40,7 +40,8 @@ class PlannedChange:
             about to be replaced or deleted.
         answers: Kept answers with the live text as a system message, which are no longer found
             after it; ``None`` where they were not counted, or cannot be: an answer does not say
-            which tools its call had, nor which text its variables were filled into.
+            which tools its call had, which text its variables were filled into, nor which of two
+            contexts it is from where both have its text.
     """
 
     key: str
