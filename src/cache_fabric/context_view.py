@@ -37,6 +37,9 @@ __all__ = [
 ]
 
 
+_MOST_COMPARED = 5_000**2
+
+
 class View:
     """All contexts at one revision.
 
@@ -150,9 +153,28 @@ def changes_of(
 
 
 def diff_of(one: Any, two: Any, one_name: str, two_name: str) -> ContextDiff:
-    """Return the unified diff of two values, of data as indented JSON; empty for the same lines."""
-    lines = difflib.unified_diff(_lines(one), _lines(two), one_name, two_name, lineterm="")
+    """Return the unified diff of two values, of data as indented JSON; empty for the same lines.
+
+    Of two very long ones it is all from the first line that differs to the last.
+    """
+    old, new = _lines(one), _lines(two)
+    if len(old) * len(new) > _MOST_COMPARED:  # difflib takes up to the third power of the lines
+        return ContextDiff("\n".join(_replaced(old, new, one_name, two_name)))
+    lines = difflib.unified_diff(old, new, one_name, two_name, lineterm="")
     return ContextDiff("\n".join(lines))
+
+
+def _replaced(old: list[str], new: list[str], one_name: str, two_name: str) -> list[str]:
+    shorter = min(len(old), len(new))
+    first = next((n for n in range(shorter) if old[n] != new[n]), shorter)
+    left = shorter - first
+    last = next((n for n in range(left) if old[-1 - n] != new[-1 - n]), left)
+    gone, come = old[first : len(old) - last], new[first : len(new) - last]
+    if not gone and not come:
+        return []
+    place = f"@@ -{first + 1},{len(gone)} +{first + 1},{len(come)} @@"
+    lines = [*(f"-{line}" for line in gone), *(f"+{line}" for line in come)]
+    return [f"--- {one_name}", f"+++ {two_name}", place, *lines]
 
 
 def _lines(value: Any) -> list[str]:
