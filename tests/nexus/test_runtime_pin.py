@@ -169,3 +169,12 @@ async def test_no_call_mixes_two_versions_of_a_bundle(
     await under_load(runtime, asked, publisher, keys)
     seen = [[message.text.split()[1] for message in call] for call in asked.calls]
     assert all(one == other for one, other in seen)
+
+
+async def test_what_is_pinned_is_no_part_of_the_state_that_a_prompt_names(
+    fabric: CacheFabric,
+) -> None:
+    own = manifest(graph([router("triage")], []), prompts={"triage": "All of it: {state}"})
+    runtime = ManifestRuntime(own, fabric, model=model(), pin="run")
+    after = await runtime.execute("one", {"input": "Hm"})
+    assert after["output"] == 'All of it: {"input": "Hm"}'

@@ -63,9 +63,10 @@ def conversation(state: Mapping[str, Any]) -> list[BaseMessage]:
 
 def names_in(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return what templates and conditions may name: the state, and what its nodes said."""
-    said = state.get("output")
-    outputs = state.get(_BY_NODE) or {}
-    return {**outputs, "result": said, "last_output": said, "state": {**state}, **state}
+    own = {name: value for name, value in state.items() if name != PINNED}
+    said = own.get("output")
+    outputs = own.get(_BY_NODE) or {}
+    return {**outputs, "result": said, "last_output": said, "state": own, **own}
 
 
 def as_text(value: Any) -> str:
