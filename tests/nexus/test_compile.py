@@ -56,7 +56,7 @@ def test_a_file_of_every_format_comes_back_as_it_was_read_and_is_unchanged_then(
     assert {key: content_hash(value) for key, value in found.items()} == {
         key: content_hash(context.value) for key, context in read.items()
     }
-    again = compile_manifest_sync(path, other, prune=True)
+    again = compile_manifest_sync(path, other, name=done.plan.manifest.name, prune=True)
     assert (again.plan.changes, again.revision) == ((), None)
 
 
@@ -299,3 +299,20 @@ async def test_a_compile_does_not_hold_up_the_callers_loop(
     await planning.wait()
     turned.set()
     assert (await compiled).revision == 1
+
+
+async def test_what_has_no_name_of_its_own_is_pruned_only_by_a_name_that_is_given(
+    fabric: CacheFabric, tmp_path: Path
+) -> None:
+    for project in ("one", "two"):
+        folder = tmp_path / project / "prompts"
+        folder.mkdir(parents=True)
+        (folder / f"{project}.md").write_text("Say it.")
+    await compile_manifest(tmp_path / "one" / "prompts", fabric)
+    with pytest.raises(ValidationError, match="name: expected one to prune by: 'prompts'"):
+        await compile_manifest(tmp_path / "two" / "prompts", fabric, prune=True)
+    await compile_manifest(tmp_path / "two" / "prompts", fabric, prune=True, name="two")
+    assert await fabric.get_context("prompt:one") is not None
+    (tmp_path / "two" / "prompts" / "two.md").rename(tmp_path / "two" / "prompts" / "2.md")
+    await compile_manifest(tmp_path / "two" / "prompts", fabric, prune=True, name="two")
+    assert await fabric.get_context("prompt:two") is None

@@ -37,7 +37,10 @@ Name = Annotated[
 ]
 Lock = Annotated[bool, typer.Option("--lock", help="Keep versions and hashes in PATH.lock.")]
 Prune = Annotated[
-    bool, typer.Option("--prune", help="Delete what the manifest published and has no more.")
+    bool,
+    typer.Option(
+        "--prune", help="Delete what the manifest of this name published and has no more."
+    ),
 ]
 Watch = Annotated[
     bool, typer.Option("--watch", help="Compile again at every change, until Ctrl-C.")

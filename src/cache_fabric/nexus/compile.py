@@ -85,7 +85,8 @@ async def compile_manifest(
         name: What the manifest is called in place of its own name. What it published before is
             known by it, so two manifests of one format need two names.
         lock: File for the versions and hashes, see `lock_file`.
-        prune: Delete contexts that this manifest published and no longer has.
+        prune: Delete contexts that this manifest published and no longer has. One that does not
+            say its name needs ``name`` for it: each project has a folder ``prompts``.
         message, author: Kept with the versions.
         progress: Is told how many answers of a plan are counted, of how many.
 
@@ -131,6 +132,10 @@ def compile_manifest_sync(
     if label is not None:
         check_label(label)
     manifest = _read(source, format, name)
+    if prune and not manifest.is_named:
+        what = f"{manifest.name!r} is what the file or folder is called"
+        expected = f"expected one to prune by: {what}, and that may be so in other projects"
+        raise ValidationError("name", expected)
     about = {"message": message or _message(manifest), "author": author}
     bundle: Bundle | None = None
     for tries in range(1, _TRIES + 1):
@@ -162,7 +167,7 @@ def _read(source: Any, form: str | None, name: str | None) -> Manifest:
         return read_manifest(source, format=form, name=name)
     if form not in (None, source.format):
         raise ValidationError("format", f"this manifest was read as {source.format}")
-    return checked(source if name is None else replace(source, name=name))
+    return checked(source if name is None else replace(source, name=name, is_named=True))
 
 
 def _message(manifest: Manifest) -> str:

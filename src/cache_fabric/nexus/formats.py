@@ -7,6 +7,7 @@ one of its manifests, and ``read(given) -> Manifest`` reads it. It is imported w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from os import PathLike
 from typing import Any
@@ -54,7 +55,8 @@ def read_manifest(
     if format is not None and format not in FORMATS:
         raise ValidationError("format", f"expected one of {', '.join(FORMATS)}, got {format!r}")
     given = Given(manifest, name)
-    return checked(_reader(given, format).read(given))
+    read: Manifest = _reader(given, format).read(given)
+    return checked(replace(read, is_named=given.is_named))
 
 
 def _reader(given: Given, name: str | None) -> Any:

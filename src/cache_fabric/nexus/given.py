@@ -27,11 +27,13 @@ class Given:
         path: Of the file or folder, ``None`` for what is none.
         file: How the file or folder was named, for messages.
         data: The mapping or object, ``None`` for what is none.
+        is_named: False once it was called only as its file or folder is.
     """
 
     def __init__(self, manifest: object, name: str | None = None) -> None:
         self._name = name
         self._source: Source | None = None
+        self.is_named = True
         self.path: Path | None = None
         self.file: str | None = None
         self.data: Any = None
@@ -84,6 +86,7 @@ class Given:
     def named(self, own: str | None) -> str:
         """Return the name of the manifest: as the caller has it, else its own, else the file's."""
         name = self._name or own
+        self.is_named = bool(name)
         if name is None and self.file is not None:
             path = Path(self.file).resolve()
             name = path.name if self.is_folder else path.stem

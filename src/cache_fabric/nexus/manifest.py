@@ -153,6 +153,7 @@ class Manifest:
         routers: By name, no name twice.
         tools: By name, no name twice.
         file: As it was named.
+        is_named: False where its name is only that of its file or folder.
     """
 
     format: str
@@ -163,3 +164,4 @@ class Manifest:
     routers: Mapping[str, Router] = field(default_factory=dict)
     tools: Mapping[str, Tool] = field(default_factory=dict)
     file: str | None = None
+    is_named: bool = True
