@@ -232,3 +232,19 @@ def in_background() -> None:
 
 def following(out: IO[str]) -> dict[str, Any]:
     return dict(json.loads(out.readline()))
+
+
+def test_a_plan_tells_whose_version_it_replaces_and_what_is_not_published(
+    compile_it: Compile, manifest: Path
+) -> None:
+    compile_it("--name", "another")
+    config = "protocol: local\n    config: {headers: {Authorization: Bearer hunter2}}"
+    edit(manifest, ("protocol: local", config))
+    planned = compile_it("--plan")
+    assert "      ! it is of manifest another (universal-agent)\n" in planned.stdout
+    assert "credentials are not published: config.headers.Authorization" in planned.stdout
+    assert "hunter2" not in planned.stdout
+    told = json.loads(compile_it("--plan", "--json").stdout)["changes"]
+    (change,) = told
+    assert change["instead_of"] == "it is of manifest another (universal-agent)"
+    assert change["left_out"] == ["config.headers.Authorization"]
