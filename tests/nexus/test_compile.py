@@ -14,6 +14,7 @@ import pytest
 from cache_fabric import CacheFabric, CacheRequest, Hit, create_cache_fabric
 from cache_fabric.bundle import Bundle
 from cache_fabric.errors import ManifestError, ValidationError, VersionConflict
+from cache_fabric.filled_prompt import VARIABLES
 from cache_fabric.nexus import compile as compiling
 from cache_fabric.nexus.compile import compile_manifest, compile_manifest_sync
 from cache_fabric.nexus.formats import read_manifest
@@ -316,3 +317,18 @@ async def test_what_has_no_name_of_its_own_is_pruned_only_by_a_name_that_is_give
     (tmp_path / "two" / "prompts" / "two.md").rename(tmp_path / "two" / "prompts" / "2.md")
     await compile_manifest(tmp_path / "two" / "prompts", fabric, prune=True, name="two")
     assert await fabric.get_context("prompt:two") is None
+
+
+@pytest.mark.parametrize("filled_by_us", [True, False])
+def test_answers_to_a_text_with_variables_are_counted_where_they_tell_it(
+    fabric: CacheFabric, filled_by_us: bool
+) -> None:
+    compile_manifest_sync(manifest_of({ROUTER: "Route it to {city}."}), fabric)
+    text = "Route it to {city}." if filled_by_us else "Route it to Rome."
+    messages = [{"role": "system", "content": text}, {"role": "user", "content": "Where to?"}]
+    params = {VARIABLES: {"city": "Rome"}} if filled_by_us else {}
+    fabric.sync.store(CacheRequest(model="m", messages=messages, params=params), "There.")
+    changed = manifest_of({ROUTER: "Route it well, to {city}."})
+    (change,) = compile_manifest_sync(changed, fabric, plan=True).plan.changes
+    assert change.is_least
+    assert (change.answers and change.answers.count) == (1 if filled_by_us else None)

@@ -17,7 +17,9 @@ __all__ = ["plain_compilation", "show_compilation"]
 
 _SIGNS = {"add": "+", "change": "~", "remove": "-"}
 _STYLES = {"add": "green", "change": "yellow", "remove": "red"}
-_UNKNOWN = "answers affected: unknown, they name only a text of one context, without variables"
+_UNKNOWN = (
+    "answers affected: unknown, none tells of tools, of texts filled in, of a text of two contexts"
+)
 _CLASSES = ("breaking", "behaviour", "cosmetic")
 
 
@@ -63,6 +65,7 @@ def _plain_change(change: PlannedChange) -> dict[str, Any]:
         "line": None if place is None else place.line,
         "diff": change.diff or None,
         "answers": _plain_sum(change.answers),
+        "answers_are_least": change.is_least,
     }
 
 
@@ -114,7 +117,8 @@ def _change_lines(change: PlannedChange, *, prune: bool, counted: bool) -> Itera
     for line in list(diff_lines(change.diff))[2:]:
         yield Text("      ").append_text(line)
     if counted and change.answers is not None and change.answers.count:
-        yield Text(f"      {_asking_again(change.answers)}")
+        least = "at least " if change.is_least else ""
+        yield Text(f"      {least}{_asking_again(change.answers)}")
     elif counted and change.answers is None and change.change in ("behaviour", "breaking"):
         yield Text(f"      {_UNKNOWN}")
 
@@ -168,7 +172,8 @@ def _summary(plan: Plan) -> str:
 def _answers_line(plan: Plan) -> str:
     assert plan.answers is not None
     unknown = sum(change.answers is None for change in plan.costing)
-    told = f"Answers affected: {_asking_again(plan.answers)}"
+    least = "at least " if any(c.is_least and c.answers for c in plan.costing) else ""
+    told = f"Answers affected: {least}{_asking_again(plan.answers)}"
     if unknown:
         told += f"; of {unknown:,} changed contexts it is unknown"
     return f"{told}."

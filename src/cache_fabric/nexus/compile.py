@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cache_fabric.bundle import Bundle
+from cache_fabric.context_answers import AnswerSum
 from cache_fabric.errors import NotFound, ValidationError, VersionConflict
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.line_files import Progress
@@ -225,22 +226,18 @@ def _pointed_at(fabric: CacheFabric, live: ContextEntry, label: str) -> int | No
 
 def _with_answers(planned: Plan, fabric: CacheFabric, progress: Progress | None) -> Plan:
     """Return the plan with the answers that its changes make unfindable."""
-    counted = [change.key for change in planned.costing if _is_named(change)]
+    counted = [c.key for c in planned.costing if c.live and isinstance(c.live.value, str)]
     sums = fabric.sync.count_answers(counted, progress=progress)
     changes = tuple(
-        replace(change, answers=sums.by_key[change.key]) if change.key in sums.by_key else change
+        replace(change, answers=_known(change, sums.by_key.get(change.key)))
         for change in planned.changes
     )
     return replace(planned, changes=changes, answers=sums.total)
 
 
-def _is_named(change: PlannedChange) -> bool:
-    """Return whether answers name the context: by a system message that is its text, and only so.
-
-    Of a text whose variables were filled nobody can tell.
-    """
-    live = change.live
-    return live is not None and isinstance(live.value, str) and not live.variables
+def _known(change: PlannedChange, found: AnswerSum | None) -> AnswerSum | None:
+    """Return what was found, ``None`` where that says nothing: see `PlannedChange.is_least`."""
+    return None if found is None or (change.is_least and not found.count) else found
 
 
 def _publish(planned: Plan, fabric: CacheFabric, about: Mapping[str, str | None]) -> Bundle:

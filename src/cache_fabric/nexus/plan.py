@@ -40,8 +40,7 @@ class PlannedChange:
             about to be replaced or deleted.
         answers: Kept answers with the live text as a system message, which are no longer found
             after it; ``None`` where they were not counted, or cannot be: an answer does not say
-            which tools its call had, which text its variables were filled into, nor which of two
-            contexts it is from where both have its text.
+            which tools its call had, nor which of two contexts it is from where both have its text.
     """
 
     key: str
@@ -52,6 +51,12 @@ class PlannedChange:
     live: ContextEntry | None = None
     instead_of: str | None = None
     answers: AnswerSum | None = None
+
+    @property
+    def is_least(self) -> bool:
+        """Whether there may be more answers: the live text has variables, and only hosts that fill
+        them in by this library tell the text."""
+        return self.live is not None and bool(self.live.variables)
 
     @property
     def diff(self) -> str:
