@@ -170,3 +170,8 @@ def test_names_and_arguments_are_theirs(ours: Any) -> None:
     arguments = list(inspect.signature(ours).parameters)
     wanted = theirs[ours.__name__]
     assert arguments[: len(wanted)] == wanted
+
+
+async def test_a_prompt_that_is_no_text_is_none(fabric: CacheFabric) -> None:
+    await fabric.set_context("router:triage:system_prompt", {"text": "Route it."})
+    assert await get_router_prompt_from_fabric("triage", fabric, "Own.") == "Own."

@@ -52,9 +52,12 @@ async def store_manifest_contexts(
 async def get_router_prompt_from_fabric(
     router_name: str, fabric: CacheFabric, default: str | None = None
 ) -> str | None:
-    """Return the current prompt of a router, or the default; waits for no store that is away."""
+    """Return the current prompt of a router, or the default where there is no text.
+
+    Waits for no store that is away.
+    """
     entry = await fabric.known_context(router_key(router_name))
-    return default if entry is None else entry.value
+    return entry.value if entry is not None and isinstance(entry.value, str) else default
 
 
 async def track_execution_with_fabric(
