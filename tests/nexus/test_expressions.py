@@ -38,6 +38,7 @@ def holds(text: str, names: dict[str, Any] | None = None) -> bool:
         "(risk * 2 if done else risk) < 1",
         "len(output) == 12 and lower(output) == 'data_quality'",
         " risk > 0.5 ",
+        "7 % 4 == 3",
     ],
 )
 def test_a_condition_that_is_true_holds(text: str) -> None:
@@ -53,6 +54,7 @@ def test_a_condition_that_is_true_holds(text: str) -> None:
         "user.missing == 1",
         "risk > 'a'",
         "1 / 0 > 1",
+        "'%d' % 7 == '7'",
         "user.plan.x.y == 1",
     ],
 )

@@ -39,7 +39,16 @@ _KNOWN = (
     *(ast.BoolOp, ast.boolop, ast.UnaryOp, ast.unaryop, ast.BinOp, ast.operator),
     *(ast.Compare, ast.cmpop, ast.IfExp, ast.List, ast.Tuple),
 )
+
+
+def _remainder(one: Any, two: Any) -> Any:
+    if isinstance(one, str | bytes):  # of which % is a format: "%999999999d" of a model is 1 GB
+        raise TypeError("expected numbers")
+    return one % two
+
+
 _OPERATORS = {kind: run for kind, run in DEFAULT_OPERATORS.items() if kind not in _SLOW}
+_OPERATORS[ast.Mod] = _remainder
 _log = logging.getLogger("cache_fabric")
 
 
