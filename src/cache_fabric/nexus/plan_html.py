@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from cache_fabric.viewed import Cell, html_diff, html_table
 
 if TYPE_CHECKING:
-    from cache_fabric.context_answers import AnswerSum
     from cache_fabric.nexus.plan import Plan, PlannedChange
 
 __all__ = ["html_of_plan"]
@@ -36,14 +35,18 @@ def _row(change: PlannedChange, *, prune: bool, counted: bool) -> tuple[Cell, ..
         what = f"version {change.live.version} to {change.live.version + 1}, {change.change}"
     if change.action == "add":
         return sign, change.key, what, "none"
-    return sign, change.key, what, _lost(change.answers) if counted else None
+    if change.instead_of is not None:
+        what += f"; {change.instead_of}"
+    return sign, change.key, what, _lost(change) if counted else None
 
 
-def _lost(answers: AnswerSum | None) -> str | None:
+def _lost(change: PlannedChange) -> str | None:
+    answers = change.answers
     if answers is None or not answers.count:
         return None if answers is None else "none"
     cost = "cost unknown" if answers.cost is None else f"about ${answers.cost:,.4f} to ask again"
-    return f"{answers.count:,}, {cost}"
+    least = "at least " if change.is_least else ""
+    return f"{least}{answers.count:,}, {cost}"
 
 
 def _diffs(changes: Iterable[PlannedChange]) -> str:
