@@ -76,3 +76,8 @@ def test_a_manifest_is_published_without_its_credentials_and_says_so() -> None:
     assert change.context is not None
     assert change.context.extra["left_out"] == ["config.headers.Authorization"]
     assert manifest.tools["search"].config == tool["config"]  # a runtime may need it
+
+
+def test_no_manifest_that_is_printed_shows_them() -> None:
+    tool = {"name": "search", "config": {"token": "hunter2"}}
+    assert "hunter2" not in repr(read_manifest({"name": "shop", "routers": [], "tools": [tool]}))

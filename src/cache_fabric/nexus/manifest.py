@@ -75,7 +75,7 @@ class Node:
     kind: NodeKind
     ref: str | None = None
     label: str = ""
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold credentials
     place: Place = Place()
 
 
@@ -122,7 +122,7 @@ class Router:
     system_message: str | None = None
     default_model: str | None = None
     model_candidates: tuple[str, ...] = ()
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold credentials
     place: Place = Place()
 
 
@@ -134,7 +134,7 @@ class Tool:
     key: str
     description: str = ""
     protocol: str = ""
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold credentials
     input_schema: Mapping[str, Any] | None = None
     output_schema: Mapping[str, Any] | None = None
     place: Place = Place()
