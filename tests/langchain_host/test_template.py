@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
-from cache_fabric.langchain._template import VARIABLES, filled_from, unfilled
+from cache_fabric.filled_prompt import VARIABLES
+from cache_fabric.langchain._template import filled_from, unfilled
 
 TEXT, VALUES = "Help {who} with {what}.", {"who": "Ann"}
 
