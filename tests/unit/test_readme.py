@@ -18,6 +18,7 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")  # LiteLLM's own
 @pytest.mark.parametrize("block", BLOCKS)
 def test_python_in_the_pages_runs(
     block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
