@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,8 @@ def serve_demo(
         fresh: Whether earlier answers are forgotten first.
         tell: Is given the address, with the token behind its ``#``.
     """
-    asyncio.run(_serve(path, model, about, priced_as, port, fresh, tell))
+    with contextlib.suppress(KeyboardInterrupt):  # how it is meant to end
+        asyncio.run(_serve(path, model, about, priced_as, port, fresh, tell))
 
 
 async def _serve(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import secrets
@@ -55,7 +56,8 @@ def serve(
             behind = f"${{{_TOKEN}}}" if made is None else made
             typer.echo(f"dashboard: http://{_shown(host)}:{bound}/#token={behind}")
 
-        Listening(app, host, port, tell, _FAREWELL).run()
+        with contextlib.suppress(KeyboardInterrupt):  # how it is meant to end
+            Listening(app, host, port, tell, _FAREWELL).run()
 
 
 def _shown(host: str) -> str:
