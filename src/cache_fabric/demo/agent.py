@@ -24,6 +24,7 @@ from cache_fabric.records import ContextChange
 from cache_fabric.stores.sqlite import SqliteStore
 
 _EVERY = 0.5  # seconds between two answers
+_TOLD = 2  # answers that are told together: listeners keep a thousand events, of all kinds
 _KEY = "router:moderation:system_prompt"
 _QUIET = 1.5  # seconds without word from the log after which it is behind
 
@@ -64,7 +65,8 @@ class _Agent:
             await self._fabric.known_context(_KEY)
             self._model.answer(self._questions[self._answered % len(self._questions)])
             self._answered += 1
-            await self._tell()
+            if self._answered % _TOLD == 0:
+                await self._tell()
             await asyncio.sleep(_EVERY)
 
     async def _tell(self) -> None:
@@ -73,7 +75,7 @@ class _Agent:
         told = {
             "name": self._name,
             "version": None if entry is None else entry.version,
-            "revision": None if entry is None else entry.revision,
+            "revision": self._fabric.standing().revision,
             "delay": self._delay,
             "stale": entry.age if entry is not None and is_quiet else None,
             "answered": self._answered,

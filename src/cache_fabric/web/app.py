@@ -78,7 +78,12 @@ def create_app(
     hub, earners = Hub(fabric, content=content), Earners()
     if page:
         fabric.add_hook(earners)
-    served = (*_operations(fabric, bearer, hub, earners, trusted=trusted), *operations)
+    further = tuple(operations)
+    served = (
+        *session_operations(bearer, tuple(dict.fromkeys(each.path for each in further))),
+        *_operations(fabric, hub, earners, trusted=trusted),
+        *further,
+    )
     ancestors = tuple(ancestors)
     app = Starlette(
         routes=[
@@ -94,11 +99,10 @@ def create_app(
 
 
 def _operations(
-    fabric: CacheFabric, token: Token | None, hub: Hub, earners: Earners, *, trusted: bool
+    fabric: CacheFabric, hub: Hub, earners: Earners, *, trusted: bool
 ) -> tuple[Operation, ...]:
     return (
         *health_operations(fabric),
-        *session_operations(token),
         *context_operations(fabric),
         *version_operations(fabric),
         *bundle_operations(fabric),

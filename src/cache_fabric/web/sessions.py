@@ -13,14 +13,28 @@ __all__ = ["session_operations"]
 _ATTRIBUTES = "Path=/; HttpOnly; SameSite=Strict"
 
 
+class Session(Struct):
+    """Whether the caller is let in, and what there is beside the API: nobody else is told that."""
+
+    signed_in: bool
+    beside: tuple[str, ...]
+
+
 class Login(Struct, forbid_unknown_fields=True):
     """What the printed address has behind its ``#``."""
 
     token: str
 
 
-def session_operations(token: Token | None) -> tuple[Operation, ...]:
-    """Return the operations that begin and end a session."""
+def session_operations(token: Token | None, beside: tuple[str, ...] = ()) -> tuple[Operation, ...]:
+    """Return the operations that begin and end a session, and tell whether there is one.
+
+    ``beside`` are the paths of what is served beside the API.
+    """
+
+    async def tell(asked: Asked) -> Session:
+        is_in = token is None or token.is_borne(asked.headers) or token.has_session(asked.headers)
+        return Session(is_in, beside if is_in else ())
 
     async def begin(asked: Asked) -> object:
         if token is None:
@@ -39,6 +53,13 @@ def session_operations(token: Token | None) -> tuple[Operation, ...]:
         return Reply(status=204, headers={"set-cookie": cookie})
 
     return (
+        Operation(
+            method="GET",
+            path="/session",
+            call=tell,
+            summary="Say whether the caller is let in",
+            returns=Session,
+        ),
         Operation(
             method="POST",
             path="/session",

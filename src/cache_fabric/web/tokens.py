@@ -13,9 +13,8 @@ import logging
 import time
 from asyncio import sleep
 from collections import deque
+from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
-
-from starlette.datastructures import Headers
 
 from cache_fabric.errors import ConfigurationError
 
@@ -52,12 +51,12 @@ class Token:
         self._waiting = 0
         self.refused = 0
 
-    def is_borne(self, headers: Headers) -> bool:
+    def is_borne(self, headers: Mapping[str, str]) -> bool:
         """Return whether the headers have it: ``Authorization: Bearer``."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
         return scheme.lower() == "bearer" and self.matches(given.strip())
 
-    def has_session(self, headers: Headers) -> bool:
+    def has_session(self, headers: Mapping[str, str]) -> bool:
         """Return whether the headers have the cookie of a session that goes on."""
         try:
             cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)

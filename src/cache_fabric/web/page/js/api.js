@@ -48,19 +48,38 @@ export const sought = (fields) => Object.fromEntries(Object.entries(fields).filt
 // The token stands behind the # of the printed address: it is never sent by the browser itself.
 export async function signIn() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (token === null) return;
-  history.replaceState(null, "", location.pathname);
-  await post("session", { token });
+  if (token !== null) {
+    history.replaceState(null, "", location.pathname);
+    await post("session", { token });
+  }
+  return get("session");
 }
 
 const KINDS = ["lookup", "store", "change", "execution", "feedback", "verdict", "metrics", "fleet", "agent", "batch", "demo", "resync"];
 
-export function listen(heard, connected) {
+const PATIENCE = 2000; // milliseconds
+
+// The browser itself takes up a stream that broke where it was. It gives up on an answer that is no
+// stream: that of a proxy while the server is away, or that the session is over.
+export function listen(heard, connected, signedOut) {
   const source = new EventSource("v1/events");
   source.onopen = () => connected(true);
-  source.onerror = () => connected(false, source.readyState === EventSource.CLOSED);
+  source.onerror = () => {
+    connected(false);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => again(heard, connected, signedOut), PATIENCE);
+  };
   for (const kind of KINDS) {
     source.addEventListener(kind, (event) => heard(kind, JSON.parse(event.data)));
   }
-  return source;
+}
+
+async function again(heard, connected, signedOut) {
+  try {
+    const session = await get("session");
+    if (!session.signed_in) return signedOut();
+    listen(heard, connected, signedOut);
+    return heard("resync", {}); // a stream that begins anew does not tell what was missed
+  } catch {
+    return setTimeout(() => again(heard, connected, signedOut), PATIENCE);
+  }
 }

@@ -49,3 +49,8 @@ export function text(value) {
   if (value == null) return "";
   return typeof value === "string" ? value : JSON.stringify(value, null, 2);
 }
+
+export const cut = (all, most) => (all.length > most ? `${all.slice(0, most)}…` : all);
+
+// One line of a table; JSON of a question or an answer is its words.
+export const line = (value, nothing = DASH) => cut(cut(text(value?.question ?? value?.text ?? value), 1000).replace(/\s+/g, " "), 160) || nothing;

@@ -57,11 +57,23 @@ const HEARD = {
 
 // Something was missed: what stands in the store is read anew.
 async function again() {
-  const [metrics, demo] = await Promise.all([get("v1/metrics"), get("v1/demo").catch(() => null)]);
-  set((s) => ({ metrics, demo, executions: s.executions + 1, verdicts: s.verdicts + 1, changes: [...s.changes] }));
+  await read(state.demo !== null).catch(() => null); // the store may be away: what is shown stays
+  set((s) => ({ executions: s.executions + 1, verdicts: s.verdicts + 1, resyncs: s.resyncs + 1 }));
 }
 
-export const byName = (agents) => Object.fromEntries((agents ?? []).map((agent) => [agent.name, agent]));
+// Everything that the frame shows, as it is now.
+export async function read(hasDemo) {
+  const kept = (path) => get(path).catch(() => null);
+  const [metrics, fleet, demo] = await Promise.all([kept("v1/metrics"), kept("v1/fleet"), hasDemo && kept("v1/demo")]);
+  set((s) => ({
+    metrics: metrics ?? s.metrics,
+    fleet: fleet?.items ?? s.fleet,
+    demo: demo || s.demo,
+    agents: demo ? byName(demo.agents) : s.agents,
+  }));
+}
+
+const byName = (agents) => Object.fromEntries((agents ?? []).map((agent) => [agent.name, agent]));
 
 function follow(batch, event) {
   const points = event.done === 1 || !batch ? [] : batch.points;

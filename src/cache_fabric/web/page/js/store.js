@@ -16,9 +16,11 @@ export const state = {
   pulses: [], // what the architecture draws
   counts: {}, // lookups by outcome or tier since the page was opened
   executions: 0, // grows with each that is told
+  resyncs: 0,
   feedback: 0,
   verdicts: 0,
   batch: null,
+  outage: null, // when the store was stopped, and how often agents had answered by then
   done: {}, // steps of the first minute
   toast: null,
 };
@@ -55,12 +57,16 @@ export function use(...names) {
 
 export const prepend = (list, item, most = 200) => [item, ...list].slice(0, most);
 
+const LINGERS = { told: 6000, failed: 20000 }; // milliseconds: what went wrong is read more slowly
+
 let fading;
-export function say(text) {
+export function say(text, kind = "told") {
   clearTimeout(fading);
-  set({ toast: text });
-  fading = setTimeout(() => set({ toast: null }), 5000);
+  set({ toast: { text, kind } });
+  fading = setTimeout(unsay, LINGERS[kind]);
 }
+
+export const unsay = () => set({ toast: null });
 
 export function did(step) {
   if (!state.done[step]) set((s) => ({ done: { ...s.done, [step]: true } }));

@@ -1,6 +1,7 @@
 // The few parts that all panels share.
 
 import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
+import { count, cut, text } from "./format.js";
 import { say } from "./store.js";
 
 export function Card({ title, about, children, actions, id }) {
@@ -15,6 +16,9 @@ export const Empty = ({ title, children }) => html`<div class="empty"><strong>${
 
 export const Badge = ({ kind, children }) => html`<span class=${`badge ${kind || ""}`}>${children ?? kind}</span>`;
 
+// A key breaks where its parts end.
+export const Key = ({ of }) => of.split(/(?<=[:/_.])/).map((part) => html`${part}<wbr />`);
+
 export const Facts = ({ rows }) => html`<dl class="facts">${rows
   .filter(([, value]) => value != null && value !== "")
   .map(([label, value]) => html`<dt>${label}</dt><dd>${value}</dd>`)}</dl>`;
@@ -23,39 +27,36 @@ export const Facts = ({ rows }) => html`<dl class="facts">${rows
 export function Do({ act, children, ...rest }) {
   const [busy, setBusy] = useState(false);
   const run = async () => {
+    if (busy) return;
     setBusy(true);
     try {
       await act();
     } catch (error) {
-      say(error.field ? `${error.field}: ${error.message}` : error.message);
+      say(error.field ? `${error.field}: ${error.message}` : error.message, "failed");
     } finally {
       setBusy(false);
     }
   };
-  return html`<button type="button" ...${rest} disabled=${busy || rest.disabled} onClick=${run}>${children}</button>`;
+  return html`<button type="button" ...${rest} aria-busy=${busy} onClick=${run}>${children}</button>`;
 }
 
-// What the server has at a path: asked anew when the path or one of `again` changes.
-export function useAsked(ask, again) {
-  const [found, setFound] = useState({ value: null, error: null });
-  useEffect(() => {
-    let left = false;
-    ask().then(
-      (value) => left || setFound({ value, error: null }),
-      (error) => left || setFound((before) => ({ value: before.value, error })),
-    );
-    return () => { left = true; };
-  }, again);
-  return found;
+export const Trouble = ({ error }) => error && html`<p class="note bad" role="alert">${error.message}${error.status === 0 || error.status === 503 ? ". What is shown is from before; it is asked again as soon as something happens." : ""}</p>`;
+
+// Text of any length: what a reader can use of it, and how much there is.
+export function Long({ of }) {
+  const all = text(of);
+  return html`<pre class="note">${cut(all, READABLE) || "–"}</pre>
+    ${all.length > READABLE && html`<p class="small soft">Cut here: it has ${count(all.length)} characters in all.</p>`}`;
 }
 
-export const Trouble = ({ error }) => error && html`<p class="note bad" role="alert">${error.message}</p>`;
+const READABLE = 20_000;
 
 export function Dialog({ title, close, children }) {
   const place = useRef(null);
   useEffect(() => { place.current.showModal(); }, []);
-  return html`<dialog ref=${place} aria-label=${title} onClose=${close} onClick=${(e) => e.target === place.current && close()}>
-    <div class="stack"><div class="row between"><h2>${title}</h2><button class="plain" onClick=${close} aria-label="Close">✕</button></div>${children}</div>
+  const shut = () => place.current.close(); // gives the focus back to what opened it
+  return html`<dialog ref=${place} aria-label=${title} onClose=${close} onClick=${(e) => e.target === place.current && shut()}>
+    <div class="stack"><div class="row between"><h2>${title}</h2><button class="plain" onClick=${shut} aria-label="Close">✕</button></div>${children}</div>
   </dialog>`;
 }
 

@@ -1,8 +1,8 @@
 // How a request goes, drawn as it goes: the ways light up by where each request ended.
 
-import { html, useState } from "../../vendor/preact-htm.js";
+import { html, useEffect, useState } from "../../vendor/preact-htm.js";
 import { clock, count, ms, share } from "../format.js";
-import { use } from "../store.js";
+import { set, use } from "../store.js";
 import { Badge, Card, colour, Empty, ending, Facts } from "../ui.js";
 
 // id: [x, y, name, what it does]
@@ -36,6 +36,7 @@ const ROUTES = {
 export function Architecture() {
   const { pulses, lookups, counts, changes, fleet, metrics } = use("pulses", "lookups", "counts", "changes", "fleet", "metrics");
   const [picked, setPicked] = useState("exact");
+  useEffect(() => set({ pulses: [] }), []); // what went before is not shown as if it went now
   return html`<${Card} title="How a request goes" about="Each request runs along the way that it took. Pick a part for its counters and last events.">
       <div class="scroll"><svg class="arch" viewBox="10 30 845 300" role="group" aria-label="The parts of the fabric">
         ${WAYS.map(([a, b]) => html`<path class="way" d=${way(a, b)} />`)}

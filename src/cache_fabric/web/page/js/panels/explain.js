@@ -2,8 +2,9 @@
 
 import { html } from "../../vendor/preact-htm.js";
 import { get, name } from "../api.js";
-import { clock, share, text } from "../format.js";
-import { Dialog, Facts, Trouble, useAsked } from "../ui.js";
+import { useAsked } from "../asked.js";
+import { clock, line, share } from "../format.js";
+import { Dialog, Facts, Trouble } from "../ui.js";
 
 export function Explain({ id, close }) {
   const { value: told, error } = useAsked(() => get(`v1/explain/${name(id)}?texts=true`), [id]);
@@ -17,7 +18,7 @@ export function Explain({ id, close }) {
 
 const SHOWN = { outcome: "Outcome", tier: "Tier", reason: "Reason", similarity: "Similarity", probability: "Right, as stated", threshold: "Threshold", policy: "Policy", state: "State", question: "Question", text: "Answer", model: "Model", entry_id: "Entry", id: "Id" };
 const facts = (told) => [
-  ...Object.entries(SHOWN).map(([key, label]) => [label, typeof told[key] === "number" ? share(told[key]) : text(told[key])]),
+  ...Object.entries(SHOWN).map(([key, label]) => [label, typeof told[key] === "number" ? share(told[key]) : line(told[key], "")]),
   ["Risk", told.scoring && `${share(told.scoring.risk)}, worth serving up to ${share(told.scoring.price)}`],
   ["Wrong answers so far", told.audit?.sampled ? `${share(told.audit.wrong_share)} of those served by meaning, ${told.audit.sampled} sampled` : null],
 ];
@@ -31,7 +32,7 @@ function verdict(each) {
 function Candidates({ all }) {
   return html`<h3>Candidates, nearest first</h3><div class="scroll"><table>
     <thead><tr><th>Question</th><th class="right">Similarity</th><th>Verdict</th></tr></thead>
-    <tbody>${all.map((each) => html`<tr><td>${text(each.question)}</td><td class="right">${share(each.similarity)}</td>
+    <tbody>${all.map((each) => html`<tr><td>${line(each.question)}</td><td class="right">${share(each.similarity)}</td>
       <td>${verdict(each)}</td></tr>`)}</tbody>
   </table></div>`;
 }

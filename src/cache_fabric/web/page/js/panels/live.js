@@ -2,10 +2,11 @@
 
 import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
 import { get } from "../api.js";
-import { count, dollars, ms, percent, times } from "../format.js";
+import { useAsked } from "../asked.js";
+import { clock, count, dollars, ms, percent, times } from "../format.js";
 import { tick } from "../hear.js";
 import { use } from "../store.js";
-import { Card, Empty, Facts, Trouble, useAsked } from "../ui.js";
+import { Card, Empty, Facts, Trouble } from "../ui.js";
 
 const PLOTS = [
   ["Hit rate", [["hit_rate", "exact"]], percent],
@@ -14,12 +15,13 @@ const PLOTS = [
   ["Net cost saved", [["saved", "exact"]], dollars],
 ];
 const SPANS = [["", "As it happens"], ["1h", "Last hour"], ["24h", "Last day"]];
+const HEIGHT = 190;
 const BY = ["model", "context", "tag", "tenant", "graph"];
 
 export function Live() {
   const { ticks, changes, metrics } = use("ticks", "changes", "metrics");
   const [span, setSpan] = useState("");
-  const { value: rows, error } = useAsked(() => (span ? get(`v1/metrics/series?window=${span}`) : Promise.resolve(null)), [span, span && ticks.length >> 3]);
+  const { value: rows, error } = useAsked(() => (span ? get(`v1/metrics/series?window=${span}`) : Promise.resolve(null)), [span], span && ticks.length >> 3);
   const points = span ? (rows?.items ?? []).map(tick) : ticks;
   const marks = changes.filter((each) => each.op !== "label").map((each) => each.at);
   return html`<${Trouble} error=${error} />
@@ -27,7 +29,7 @@ export function Live() {
       <span class="small soft">${span ? "Each point is of its minute or hour." : "All requests so far, since this page was opened."}</span></div>
     <div class="grid2 wide">${PLOTS.map(([title, series, form, powers]) => html`<${Card} key=${title} title=${title}>
       <${Plot} points=${points} series=${series} form=${form} powers=${powers} marks=${marks} /><//>`)}</div>
-    <p class="legend"><span><i></i>hits</span><span class="c-miss"><i></i>misses</span><span class="c-bypass"><i></i>a prompt was published</span></p>
+    <p class="legend"><span class="c-exact"><i></i>hits</span><span class="c-miss"><i></i>misses</span><span class="c-bypass"><i></i>a prompt was published</span></p>
     <div class="grid2"><${Latencies} metrics=${metrics} /><${Truth} metrics=${metrics} /></div>
     <${Savings} metrics=${metrics} />`;
 }
@@ -58,7 +60,7 @@ function Plot({ points, series, form, powers, marks }) {
       if (left) return;
       drawn.current = new Library(options(place.current.clientWidth, series, form, powers, marked), data, place.current);
     });
-    const sized = new ResizeObserver(() => drawn.current?.setSize({ width: place.current.clientWidth, height: 190 }));
+    const sized = new ResizeObserver(() => drawn.current?.setSize({ width: place.current.clientWidth, height: HEIGHT }));
     sized.observe(place.current);
     return () => { left = true; sized.disconnect(); drawn.current?.destroy(); drawn.current = null; };
   }, [isEmpty, document.documentElement.dataset.theme]);
@@ -70,13 +72,15 @@ function Plot({ points, series, form, powers, marks }) {
 function options(width, series, form, powers, marked) {
   const axis = { stroke: inked("faint"), grid: { stroke: inked("line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
   return {
-    width, height: 190, legend: { show: false }, cursor: { y: false },
+    width, height: HEIGHT, legend: { show: false }, cursor: { y: false },
     scales: { x: { time: true }, y: powers ? { distr: 3 } : { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max((high ?? 0) * 1.08, 1e-9)] } },
-    axes: [axis, { ...axis, size: 64, values: (_, values) => values.map((each) => (each == null ? "" : form(each))) }],
+    axes: [{ ...axis, size: 30, values: (_, values) => values.map(clock) , space: 80 }, { ...axis, size: 64, ...(powers ? { splits: tens } : {}), values: (_, values) => values.map((each) => (each == null ? "" : form(each))) }],
     series: [{}, ...series.map(([name, ink]) => ({ label: name, stroke: inked(ink), width: 2, spanGaps: true, points: { size: 4 } }))],
     hooks: { draw: [(plot) => mark(plot, marked.current)] },
   };
 }
+
+const tens = (_, __, low, high) => Array.from({ length: 12 }, (_, n) => 10 ** (n - 5)).filter((each) => each >= low && each <= high);
 
 function mark(plot, times) {
   const { ctx, bbox } = plot;

@@ -10,14 +10,20 @@ import { Explain } from "./explain.js";
 import { Thumbs } from "./feedback.js";
 import { Agents } from "./agents.js";
 
+// id, what to do and what comes of it, where
 const STEPS = [
-  ["miss", "Classify a text: a miss, the model answers"],
-  ["hit", "Classify it again: a hit, in a blink"],
-  ["batch", "Run 100 mixed requests"],
-  ["publish", "Publish another prompt: agents flip, the next call misses"],
-  ["feedback", "Thumbs down on a hit: the next call is computed anew"],
-  ["outage", "Stop the store and start it: agents keep answering"],
+  ["miss", "Classify a new text: a miss, the model answers", "classify"],
+  ["hit", "Classify it again: a hit, in a blink", "classify"],
+  ["batch", "Run 100 mixed requests: wrong hits are counted", "run"],
+  ["publish", "Publish another prompt: agents flip, the next call misses", "#/contexts"],
+  ["feedback", "Thumbs down on a hit: the next call is computed anew", "classify"],
+  ["outage", "Stop the store and start it: agents keep answering", "turn"],
 ];
+
+function go(where) {
+  if (where.startsWith("#")) location.hash = where;
+  else document.getElementById(where)?.focus();
+}
 
 export function Playground() {
   const { demo } = use("demo");
@@ -30,8 +36,8 @@ export function Playground() {
 function FirstMinute() {
   const { done } = use("done");
   const next = STEPS.findIndex(([id]) => !done[id]);
-  return html`<${Card} title="The first minute" about="In any order; each ticks itself off when it has happened.">
-    <ol class="steps">${STEPS.map(([id, label], at) => html`<li class=${done[id] ? "done" : at === next ? "next" : ""}>${label}</li>`)}</ol><//>`;
+  return html`<${Card} title="The first minute" about="In any order; each ticks itself off when it has happened. Pick one to go where it is done.">
+    <ol class="steps">${STEPS.map(([id, label, where], at) => html`<li class=${done[id] ? "done" : at === next ? "next" : ""}><button class="plain" onClick=${() => go(where)}>${label}${done[id] && html`<span class="unseen"> (done)</span>`}</button></li>`)}</ol><//>`;
 }
 
 function One({ demo }) {
@@ -66,7 +72,7 @@ function note(found) {
     did("hit");
     set({ lastHit: found.entry_id });
   } else {
-    did("miss");
+    if (found.outcome === "miss") did("miss");
     if (state.blamed && state.blamed !== found.entry_id) did("feedback");
   }
 }

@@ -2,9 +2,10 @@
 
 import { html, useEffect, useState } from "../../vendor/preact-htm.js";
 import { get } from "../api.js";
+import { useAsked } from "../asked.js";
 import { ago, count, ms, percent } from "../format.js";
 import { use } from "../store.js";
-import { Badge, Card, Empty, Facts, Trouble, useAsked } from "../ui.js";
+import { Badge, Card, Empty, Facts, Trouble } from "../ui.js";
 
 export function System() {
   const { metrics: m, fleet } = use("metrics", "fleet");
@@ -13,11 +14,11 @@ export function System() {
     const timer = setInterval(() => setTurn((n) => n + 1), 2000);
     return () => clearInterval(timer);
   }, []);
-  const { value, error } = useAsked(() => get("v1/system"), [turn]);
+  const { value, error } = useAsked(() => get("v1/system"), [], turn);
   if (!value) return error ? html`<${Trouble} error=${error} />` : html`<${Card} title="System"><${Empty} title="Asking the server">One moment.<//><//>`;
   const { backends: b, standing: s } = value;
   const newest = Math.max(s.revision ?? 0, ...fleet.map((agent) => agent.revision));
-  return html`<${Trouble} error=${error} /><div class="grid2">
+  return html`<${Trouble} error=${error} /><div class="grid2 wide">
     <${Card} title="Parts"><${Facts} rows=${[
       ["Store", html`${b.store} <${Part} of=${b} name="store" />`],
       ["Index", html`${b.index} <${Part} of=${b} name="index" />`],
@@ -39,7 +40,7 @@ export function System() {
       ["A run was written", ago(s.wrote_at)],
       ["Answers dropped", count(m?.answers?.dropped ?? 0)],
       ["Runs dropped", count(m?.executions?.dropped ?? 0)],
-      ["Misses by faults", faults(m?.degraded)],
+      ["Lookups that a fault made misses", faults(m?.degraded)],
     ]} /><//>
     <${Card} title="This server"><${Facts} rows=${[["Cache Fabric", value.version], ["Python", value.python], ["Namespace", value.namespace]]} /><//>
   </div>`;
