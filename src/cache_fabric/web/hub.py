@@ -95,6 +95,7 @@ class Hub:
             self._listeners -= 1
             if self._listeners == 0 and self._looking is not None:
                 self._looking.cancel()
+                self._looking = None  # who comes before it has ended needs another
 
     def _since(self, place: int) -> tuple[list[tuple[int, float, str, Any]], bool]:
         """Return what came after a place, and whether that is not all."""

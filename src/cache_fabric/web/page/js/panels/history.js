@@ -32,11 +32,11 @@ export function History() {
   const select = (id, label, choices) => html`<label>${label}<select value=${asked[id]} onChange=${(e) => ask({ [id]: e.target.value })}>
     <option value="">any</option>${choices.map((each) => html`<option>${each}</option>`)}</select></label>`;
   return html`<${Card} title="History" about="New runs appear on top as they are tracked.">
-    <form class="row" role="search" onSubmit=${(e) => { e.preventDefault(); ask({ words: typed.trim() }); }}>
+    <form class="row end" role="search" onSubmit=${(e) => { e.preventDefault(); ask({ words: typed.trim() }); }}>
       <label class="grow find">Find<input type="search" value=${typed} placeholder="words of the input or output" onInput=${(e) => setTyped(e.target.value)} /></label>
       <label>by<select value=${asked.by} onChange=${(e) => ask({ by: e.target.value, words: typed.trim() })}><option value="text">words</option><option value="like">meaning</option></select></label>
       ${select("status", "Status", ["success", "error", "running"])}${select("outcome", "Answer", ["hit", "miss", "bypass"])}${select("feedback", "Feedback", ["good", "bad"])}
-      <label><span> </span><button class="primary">Search</button></label>
+      <button class="primary">Search</button>
     </form>
     <${Trouble} error=${error} />
     ${rows.length ? html`<${Rows} rows=${rows} verdicts=${verdicts} since=${opened.current} pick=${setOpen} />` : value && html`<${Empty} title="No run matches">${JSON.stringify(asked) === JSON.stringify(NOTHING) ? html`Runs appear here once an agent is tracked: <code>FabricCallbackHandler</code> in LangChain, or <code>fabric.track_execution</code>.` : "Try fewer words, or fewer filters."}<//>`}
