@@ -15,6 +15,7 @@ from cache_fabric.demo.simulated import SimulatedModel
 from cache_fabric.demo.stage import Stage, prompt_key
 from cache_fabric.demo.switched import switched
 from cache_fabric.demo.traffic import load_demo
+from cache_fabric.errors import BackendError
 from cache_fabric.fabric import CacheFabric
 from cache_fabric.policy import Threshold
 from cache_fabric.stores.sqlite import SqliteStore
@@ -50,11 +51,17 @@ class Played:
                 await asyncio.sleep(0.01)
 
 
-async def made(folder: Path, agents: tuple[str, ...], **options: Any) -> AsyncIterator[Played]:
+async def broken(_: Any) -> Any:
+    raise RuntimeError("no key for: Buy followers")
+
+
+async def made(
+    folder: Path, agents: tuple[str, ...], model: Any = None, **options: Any
+) -> AsyncIterator[Played]:
     file = folder / "fabric.db"
     store, switch = switched(SqliteStore(file, "default"))
     fabric = create_cache_fabric("memory", store=store, config=PATIENT, **options)
-    model = SimulatedModel(DATA, len, 0.0)
+    model = model or SimulatedModel(DATA, len, 0.0)
     about = {"name": "a simulated model", "simulated": True}
     beside = Agents(file, "default", agents)
     stage = Stage(fabric, switch, DATA, model, about, "gpt-4o-mini", beside)
@@ -124,6 +131,22 @@ async def test_a_wrong_hit_is_listed_with_what_was_served(tmp_path: Path) -> Non
         flagged = [told["last"] for kind, told in played.told if kind == "batch"]
         assert sum(each["wrong"] for each in flagged) == len(last["wrong"])
         assert all(each["question"] != each["answered_as"] for each in last["wrong"])
+
+
+async def test_a_model_that_fails_is_named_without_its_words(tmp_path: Path) -> None:
+    async for played in made(tmp_path, (), model=broken):
+        for fresh in (True, False, False):  # the ticket was given back: nobody waits for it
+            with pytest.raises(BackendError, match="gpt-4o-mini call: RuntimeError") as failed:
+                await played.stage.classify(POST, fresh=fresh)
+            assert "followers" not in str(failed.value)
+
+
+async def test_a_batch_whose_model_fails_ends_and_says_why(tmp_path: Path) -> None:
+    async for played in made(tmp_path, (), model=broken):
+        played.stage.start_batch({"new": 5})
+        last = await played.until("batch", lambda told: told.get("stopped", False))
+        assert (last["done"], last["total"]) == (0, 5)
+        assert "RuntimeError" in last["error"]
 
 
 async def test_a_batch_that_is_stopped_says_so(played: Played) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from cache_fabric.demo.traffic import DemoData, Question
+from cache_fabric.errors import CacheFabricError
 
 __all__ = ["Batch"]
 
@@ -52,15 +53,18 @@ class Batch:
         self._wrong: list[dict[str, Any]] = []
 
     async def run(self, tell: Callable[[str, dict[str, Any]], None]) -> None:
-        """Run to the end, or until it is cancelled."""
+        """Run to the end, until it is cancelled, or until the model fails, which is told."""
         traps, done = 0, 0
         try:
-            for done, question in enumerate(self._stream, 1):
-                traps += question.kind == "trap"
-                tell("batch", self._told(done, traps, await self._one(done, question)))
+            for n, question in enumerate(self._stream, 1):
+                last = await self._one(n, question)
+                done, traps = n, traps + (question.kind == "trap")
+                tell("batch", self._told(done, traps, last))
         except asyncio.CancelledError:
             tell("batch", {**self._told(done, traps, None), "stopped": True})
             raise
+        except CacheFabricError as error:
+            tell("batch", {**self._told(done, traps, None), "stopped": True, "error": str(error)})
 
     async def _one(self, n: int, question: Question) -> dict[str, Any]:
         played: _Played = await self._stage.ask(question.text, question.app)

@@ -28,6 +28,15 @@ from cache_fabric.types import Answer, CacheRequest, Hit, Miss, Usage
 __all__ = ["Played", "Stage", "prompt_key"]
 
 _EXAMPLES = 6
+
+
+class ModelFailed(BackendError):
+    """The model of the demo gave no answer."""
+
+    def __init__(self, model: str, kind: str) -> None:
+        super().__init__(model, "call", f"{kind}: are its key and its name right?")
+
+
 Tell = Callable[[str, dict[str, Any]], None]
 
 
@@ -206,8 +215,12 @@ class Stage:
 
     async def _call(self, request: CacheRequest) -> tuple[Answer, Usage | None, float]:
         started = time.perf_counter()
-        said = self._model(request)
-        answer, usage = await said
+        try:
+            said = self._model(request)
+            answer, usage = await said
+        except Exception as error:  # noqa: BLE001 - whatever the model raises
+            # What a provider says may quote the prompt; its kind tells what to look for.
+            raise ModelFailed(self._name, type(error).__name__) from None
         return answer, usage, time.perf_counter() - started
 
     async def _from_model(self, text: str, app: str) -> Played:
@@ -237,7 +250,7 @@ class Stage:
             similarity=hit.similarity,
             reason=hit.reason,
             ms=ms,
-            saved=self._cost(usage),
+            saved=None if hit.saved_micros is None else hit.saved_micros / 1e6,
             tokens=None if usage is None else usage.input_tokens + usage.output_tokens,
             lookup_id=hit.lookup_id,
             entry_id=entry.id,
