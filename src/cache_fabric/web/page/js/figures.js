@@ -17,7 +17,7 @@ export function Figures() {
   const known = m?.pricing_coverage;
   return html`<dl class="kpis">
     <${Kpi} id="rate" label="Hit rate" value=${percent(m?.hit_rate)}>
-      ${rate ? `95 %: ${percent(rate[0])} to ${percent(rate[1])}` : m?.requests ? `of ${count(m.requests)} requests` : "no lookups yet"}<//>
+      ${rate ? `95 %: ${rate[0].toFixed(1)} to ${percent(rate[1])}` : m?.requests ? `of ${count(m.requests)} requests` : "no lookups yet"}<//>
     <${Kpi} id="latency" label="A hit takes" value=${ms(m?.avg_hit_latency)}>a miss takes ${ms(m?.avg_miss_latency)}<//>
     <${Kpi} id="speedup" label="Speedup" value=${times(m?.speedup)}>
       ${m?.avg_latency == null ? "nothing served yet" : `${ms(m.avg_latency)} a request on average`}<//>

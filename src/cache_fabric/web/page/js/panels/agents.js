@@ -46,8 +46,9 @@ function Outage({ of }) {
 const unkept = (m) => (m?.answers?.dropped ?? 0) + (m?.executions?.dropped ?? 0);
 
 const useFleet = () => {
-  const { fleet, agents } = use("fleet", "agents");
-  return joined(fleet, agents);
+  const { fleet, agents, demo } = use("fleet", "agents", "demo");
+  const isUnread = demo?.store === "stopped"; // then notes in the store are of before
+  return joined(fleet, agents).map((each) => ({ ...each, isUnread: isUnread && !agents[each.name] }));
 };
 
 // The fleet in one line: who serves which version, and how soon after it was published.
@@ -69,6 +70,7 @@ export function Fleet() {
 }
 
 function condition(agent) {
+  if (agent.isUnread) return ["bypass", "not heard of"];
   if (!agent.alive) return ["bad", "silent"];
   if (agent.stale != null) return ["bypass", `stale ${Math.floor(agent.stale)} s`];
   return ["good", "current"];

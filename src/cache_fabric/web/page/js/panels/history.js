@@ -47,9 +47,9 @@ export function History() {
 
 function Rows({ rows, verdicts, since, pick }) {
   return html`<div class="scroll"><table class="fixed">
-    <thead><tr><th class="w5">When</th><th class="hide-s w7">Graph</th><th>Input</th><th class="hide-s">Output</th><th class="w6">Answer</th><th class="right hide-s w6">Cost</th><th class="w6"><span class="hide-s">Feedback</span></th></tr></thead>
+    <thead><tr><th class="w5 hide-s">When</th><th class="hide-s w7">Graph</th><th>Input</th><th class="hide-s">Output</th><th class="w6">Answer</th><th class="right hide-s w6">Cost</th><th class="w6"><span class="hide-s">Feedback</span></th></tr></thead>
     <tbody>${rows.map((run) => html`<tr key=${run.execution_id} class=${`pick ${Date.parse(run.timestamp) > since ? "fresh" : ""}`} onClick=${() => pick(run)}>
-      <td class="num">${ago(run.timestamp)}</td><td class="hide-s name">${run.graph_name}</td>
+      <td class="num hide-s">${ago(run.timestamp)}</td><td class="hide-s name">${run.graph_name}</td>
       <td class="cut"><button class="plain" onClick=${(e) => { e.stopPropagation(); pick(run); }}>${line(of(run, "input"))}</button></td>
       <td class="cut hide-s">${line(of(run, "output"))}</td>
       <td>${outcome(run) ? html`<${Badge} kind=${outcome(run).tier || outcome(run).outcome} />` : of(run, "status") === "error" ? html`<${Badge} kind="error" />` : "–"}</td>

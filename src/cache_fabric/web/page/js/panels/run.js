@@ -9,7 +9,8 @@ import { Badge, Dialog, Facts, Long, Trouble } from "../ui.js";
 import { Explain } from "./explain.js";
 import { Thumbs } from "./feedback.js";
 
-export const answersOf = (run) => (Array.isArray(run.state.cache) ? run.state.cache : []);
+// A miss and the answer that was made of it are one.
+export const answersOf = (run) => (Array.isArray(run.state.cache) ? run.state.cache : []).filter((each, at, all) => !each.entry_id || all.findIndex((other) => other.entry_id === each.entry_id) === at);
 export const outcome = (run) => answersOf(run).at(-1) ?? null;
 export const of = (run, name) => run[name] ?? run.state[name];
 
