@@ -16,6 +16,7 @@ from cache_fabric import CacheFabric, create_cache_fabric
 from cache_fabric.errors import ConfigurationError
 from cache_fabric.web import create_app, tokens
 from cache_fabric.web.access import Access
+from cache_fabric.web.operations import Operation
 from cache_fabric.web.tokens import COOKIE, Token
 from web_server import serving
 
@@ -399,3 +400,20 @@ async def test_a_forged_session_opens_nothing(
     async with client(fabric) as http:
         headers = {b"cookie": f"{COOKIE}={value}".encode("latin-1"), b"authorization": b""}
         assert (await http.get("/v1/contexts", headers=headers)).status_code == 401
+
+
+async def test_who_asks_is_told_whether_he_is_in_and_only_then_what_is_beside_the_api(
+    fabric: CacheFabric, quick: list[float]
+) -> None:
+    async def nothing(_: Any) -> dict[str, Any]:
+        return {}
+
+    beside = Operation(method="GET", path="/v1/beside", call=nothing, summary="None.")
+    async with client(fabric, operations=[beside]) as http:
+        told = (await http.get("/session")).json()
+        assert told == {"signed_in": True, "beside": ["/v1/beside"]}
+        del http.headers["authorization"]
+        for cookie in ("", "9999999999.forged"):
+            headers = {"cookie": f"{COOKIE}={cookie}"}
+            told = (await http.get("/session", headers=headers)).json()
+            assert told == {"signed_in": False, "beside": []}
