@@ -49,7 +49,8 @@ class FabricConfig:
             what other processes wrote.
         hot_entries, hot_bytes: Bounds of the in-process tier.
         hot_ttl: Seconds the in-process tier may hide a change made by another process.
-        queue_entries, queue_bytes: Bounds of the write-behind queue; above them writes are dropped.
+        queue_entries, queue_bytes: Bounds of each write-behind queue, with what waits for a store
+            that is away; above them writes are dropped.
         index_executions: Whether the questions of executions are embedded, to be found by meaning;
             only where the policy looks for answers by meaning, too.
         executions_max_age: Seconds that executions are kept, twice as long if they have feedback;

@@ -24,7 +24,7 @@ from cache_fabric.part import Degraded
 from cache_fabric.policy.base import Policy, Serve
 from cache_fabric.policy_memory import PolicyMemory
 from cache_fabric.refused_twins import RefusedTwins
-from cache_fabric.selector import Retirements, Selector
+from cache_fabric.selector import Selector
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.shadow import Shadow
 from cache_fabric.shared_flight import SharedFlight
@@ -68,7 +68,7 @@ class Engine:
         self.hot, self.queue, self.capacity = self.kept.hot, self.kept.queue, self.kept.capacity
         self.semantic = semantic
         self.flights = SingleFlight(config.flight_timeout)
-        self.retirements = Retirements()
+        self.retirements = self.kept.retirements
         memory = PolicyMemory(self.kept.store, store, semantic.identity, config)
         self.learning = Learning(semantic, memory, emit)
         self._verification = Verification(self.learning, emit)
@@ -199,7 +199,7 @@ class Engine:
         """Forget every answer of the namespace; returns how many the store held."""
         self.retirements.add(Selector(), time.monotonic())
         self.kept.give_up(self.queue.discard())
-        await self.queue.flush()
+        await self.queue.write_now()
         self.hot.clear()
         count = await self.store.demand(lambda: self._records.clear(ANSWERS))
         self.capacity.clear()

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from cache_fabric.errors import CacheFabricError, IncompleteErasure
+from cache_fabric.errors import BackendUnavailable, CacheFabricError, IncompleteErasure
 from cache_fabric.execution_form import execution_of
 from cache_fabric.execution_terms import Sought
 from cache_fabric.life import Life
@@ -23,7 +23,10 @@ from cache_fabric.subject import Subject
 
 __all__ = ["erase"]
 
-_RUNNING = "executions that are still running are kept when they end: erase again after that"
+_RUNNING = (
+    "executions that are still running, or wait in a process that the store is away from, are kept "
+    "when they end: erase again after that"
+)
 _VALUES = (
     "vectors of texts that hosts keep (cached_embeddings, LiteLLM embeddings) are everybody's: "
     "without a text or a name, under keyed hashes, until their ttl or clear_values('embeddings')"
@@ -69,7 +72,8 @@ async def erase(life: Life, subject: Subject, *, hot_ttl: float, dry_run: bool =
         BackendError: The store failed before anything was done.
         IncompleteErasure: Not every place could be done; its ``receipt`` says which.
     """
-    await life.flush()
+    if not await life.write_now():  # what waits would be written afterwards
+        raise BackendUnavailable("store", "erase", "it is away from what waits to be written")
     owned = await _owned(life, subject)
     if dry_run:
         places = [

@@ -240,7 +240,10 @@ class CacheFabric(
         return self
 
     async def flush(self) -> None:
-        """Wait until everything handed in so far has been written."""
+        """Wait until everything handed in so far has been written; it is tried now.
+
+        What the store does not take is dropped and counted, not kept for when it is back.
+        """
         await self._run(lambda life: life.flush())
 
     async def aclose(self) -> None:

@@ -62,7 +62,7 @@ class FeedbackMethods:
         """
 
         async def record(life: Life) -> Feedback:
-            await life.tracking.queue.flush()  # a run that was handed in just now is known
+            await life.tracking.queue.write_now()  # a run that was handed in just now is known
             kept = await life.feedback.record(
                 execution_id, feedback, trusted=trusted, allow_unknown=allow_unknown
             )

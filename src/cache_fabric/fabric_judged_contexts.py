@@ -218,5 +218,5 @@ async def plan_replay(
     life: Life, context: str, version: int | str, tenant: str | None, limit: int
 ) -> Plan:
     """Plan a replay, over the runs and answers of just now as well; see `replay`."""
-    await life.flush()
+    await life.write_now()
     return await life.replays.plans.make(context, version, tenant, limit)

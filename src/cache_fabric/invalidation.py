@@ -72,6 +72,8 @@ class Invalidations:
         self._origin = secrets.token_hex(8)
         self._no_news = codec.pack({"items": []}, secret)
         self._searches: set[asyncio.Task[None]] = set()
+        engine.kept.catch_up = lambda: live.catch_up(0)
+        live.listeners["loaded"].append(lambda *_: engine.kept.missed())
         live.listeners["retired"].append(lambda _, retired: self._hear(retired))
         live.listeners["changed"].append(lambda _, change: self._hear_of_gap(change))
 
@@ -103,6 +105,7 @@ class Invalidations:
             return Invalidation(apart + count, dry_run=True)
         self._engine.retirements.add(selector, time.monotonic())
         keys = [entry.exact async for entry in self.matching(selector)]
+        await self._overtake(selector.matches)
         await self._delete(keys)
         await self._cool(selector)
         return Invalidation(apart + len(keys), revision=await self._tell(selector, keys))
@@ -124,6 +127,7 @@ class Invalidations:
         for _ in range(_PASSES):
             self._engine.retirements.add(selector, time.monotonic())
             keys = [entry.exact async for entry in self.matching(selector, meant)]
+            await self._overtake(meant)
             await self.note_vectors(keys)
             await self._delete(keys, unindex=False)
             await self._cool(selector, meant)
@@ -158,7 +162,7 @@ class Invalidations:
 
     async def count_all(self) -> int:
         """Return how many answers the store holds."""
-        await self._engine.queue.flush()
+        await self._engine.queue.write_now()
         await self._engine.store.open()
         return len([key async for key, _ in self._records.scan(ANSWERS)])
 
@@ -174,7 +178,7 @@ class Invalidations:
     ) -> AsyncIterator[CacheEntry]:
         """Yield the kept answers that are meant, by the selector unless ``meant`` says it."""
         meant = meant or selector.matches
-        await self._engine.queue.flush()
+        await self._engine.queue.write_now()
         if selector.entry is not None:
             one, pinned = await self._engine.entry(selector.entry), self._engine.verdicts.pinned
             if one is not None and selector.matches(one) and one.exact not in pinned:
@@ -216,18 +220,18 @@ class Invalidations:
             if entry is not None and meant(entry):
                 hot.discard([key])
 
-    async def _overtake(self, selector: Selector) -> None:
+    async def _overtake(self, is_meant: Meant) -> None:
         """Take back what waits to be written, and would land after the store was searched."""
         queue, meant = self._engine.queue, []
         async for item in in_turns(queue.items()):
             entry = self._engine.exact.read(item.data)
-            if entry is not None and selector.matches(entry):
+            if entry is not None and is_meant(entry):
                 meant.append(item.key)
         held = queue.discard(meant)
         self._engine.kept.give_up(held)
         late = set(meant).difference(item.key for item in held)
         if late:  # on its way, or there by now
-            await queue.flush()
+            await queue.write_now()
             self._engine.kept.retire(list(late))
 
     async def _tell(self, selector: Selector, keys: Sequence[str] | None) -> int:
@@ -241,7 +245,7 @@ class Invalidations:
             return
         selector, engine = Selector(**retired.named, secret=self._secret), self._engine
         engine.retirements.add(selector, time.monotonic())
-        self._search(self._overtake(selector))
+        self._search(self._overtake(selector.matches))
         if retired.keys is not None:
             engine.hot.discard(retired.keys)
             engine.capacity.forget(retired.keys)
@@ -261,6 +265,7 @@ class Invalidations:
     def _hear_of_gap(self, change: ContextChange | Resync) -> None:
         if isinstance(change, Resync):
             self._engine.hot.clear()
+            self._engine.kept.missed()
             self._engine.capacity.count_soon()
 
 

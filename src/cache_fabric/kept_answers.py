@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Container, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Sequence
 from typing import Any
 
 from cache_fabric.capacity import Capacity
@@ -22,7 +22,9 @@ from cache_fabric.hot_tier import HotTier
 from cache_fabric.instrumentation.events import Event, StoreEvent
 from cache_fabric.leases import Leases
 from cache_fabric.live_verdicts import LiveVerdicts
+from cache_fabric.pacing import in_turns
 from cache_fabric.part import Degraded, Part
+from cache_fabric.selector import Retirements
 from cache_fabric.semantic_tier import SemanticTier
 from cache_fabric.stores.base import Store, Write
 from cache_fabric.types import CacheEntry
@@ -32,6 +34,7 @@ __all__ = ["KeptAnswers"]
 
 _PATIENCE = 10.0  # seconds for work that no model call waits for
 _STORE_OPEN_TIMEOUT = 1.0
+_UNHEARD = "it waited for the store, and may have been taken back unheard"
 _log = logging.getLogger("cache_fabric")
 
 
@@ -44,6 +47,10 @@ class KeptAnswers:
         indexed: Whether the fabric's policy looks for answers by meaning.
         config: Limits and budgets.
         emit: Hears of answers that are lost or leave.
+
+    Attributes:
+        retirements: What was taken back last.
+        catch_up: Reads what others have taken back up to now; raises `BackendError`.
     """
 
     def __init__(
@@ -65,7 +72,11 @@ class KeptAnswers:
             self._dropped,
             max_entries=config.queue_entries,
             max_bytes=config.queue_bytes,
+            patient=True,
         )
+        self.retirements = Retirements()
+        self.catch_up: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0)
+        self._deaf_until = 0.0
         self.leases = Leases(self.store, records, config)
         self.verdicts = LiveVerdicts(config.secret)
         self.exact = ExactTier(
@@ -80,6 +91,13 @@ class KeptAnswers:
         self._config = config
         self._emit = emit
         self._background: set[asyncio.Task[None]] = set()
+
+    def missed(self) -> None:
+        """Drop what waits for a store that was away: nobody can say whether it was taken back."""
+        self._deaf_until = time.monotonic()
+        if self.queue.is_behind:
+            for item in self.queue.discard():
+                self._dropped(item, _UNHEARD)
 
     async def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the envelopes of the keys, pinned and waiting ones as well."""
@@ -128,7 +146,8 @@ class KeptAnswers:
         """Delete a quarantined answer, unless a newer one has its key; raises `BackendError`."""
         exact = entry_id.partition(".")[0]
         while self._is_waiting(entry_id):
-            await self.queue.flush()
+            self.give_up(self.queue.discard([exact]))
+            await self.queue.write_now()
         data = await self.store.demand(lambda: self._records.get(ANSWERS + exact))
         entry = self.exact.read(data)
         if data is None or (entry is not None and entry.id != entry_id):
@@ -216,14 +235,17 @@ class KeptAnswers:
 
     async def _write(self, batch: Sequence[PendingWrite]) -> None:
         """Write the store first, the index second; the other place that fails open."""
+        if self.queue.is_behind:
+            batch = await self._still_wanted(batch)
         admitted = await self.capacity.make_room(batch)
+        self.give_up(self.queue.go_on_with(admitted))
         writes = [Write(ANSWERS + item.key, item.data, item.ttl) for item in admitted]
         try:
-            await self.store.attempt(lambda: self._records.set_many(writes), _PATIENCE)
+            await self._attempt(lambda: self._records.set_many(writes))
         except Degraded:
             self.capacity.failed(admitted)
             raise
-        self.give_up(batch)
+        self.give_up(admitted)
         asked = [item for item in admitted if item.question is not None]
         if not asked:
             return
@@ -232,6 +254,26 @@ class KeptAnswers:
         except Degraded as fault:
             for item in asked:
                 self._dropped(item, f"{fault}: kept for exact hits only")
+
+    async def _still_wanted(self, batch: Sequence[PendingWrite]) -> list[PendingWrite]:
+        """Return those that nobody has taken back while the store was away."""
+        await self._attempt(self.catch_up)
+        wanted = []
+        async for item in in_turns(batch):
+            if item.since < self._deaf_until:
+                self._dropped(item, _UNHEARD)
+            elif self._is_wanted(item):
+                wanted.append(item)
+        return wanted
+
+    async def _attempt(self, call: Callable[[], Awaitable[object]]) -> None:
+        await self.store.attempt(call, _PATIENCE, insist=self.queue.insists)
+
+    def _is_wanted(self, item: PendingWrite) -> bool:
+        entry = self.exact.read(item.data)
+        if entry is None or self.verdicts.hindrance(entry) is not None:
+            return False
+        return not self.retirements.cover(entry, item.since)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -213,7 +213,7 @@ class Life:
 
     async def inspect(self) -> Inspection:
         """Count what is kept, with the runs that were handed in just now."""
-        await self.tracking.queue.flush()
+        await self.tracking.queue.write_now()
         return await self.ledger.inspect(await self.sums.total())
 
     async def reindex(self, progress: Progress | None) -> Reindexed:
@@ -226,6 +226,16 @@ class Life:
     def _emit(self, event: Event, content: Content = no_content, /) -> None:
         for hooks in self._heard:
             hooks.tell(event, content)
+
+    async def write_now(self) -> bool:
+        """Have what was handed in so far tried now, for who reads afterwards.
+
+        Returns whether nothing of it waits for a store that is away.
+        """
+        written = await self.engine.queue.write_now()
+        await self.values.flush()
+        await self.recipes.flush()
+        return await self.tracking.write_now() and written
 
     async def flush(self) -> None:
         """Wait until all that was handed in so far has been written or dropped."""
@@ -246,6 +256,7 @@ class Life:
                 await self.sums.close()
                 await self.fleet.close()
                 await self.engine.learning.memory.write()
+        self.engine.queue.stop()
         self.sums.stop()
         await self.tracking.stop()
         await self.fleet.stop()

@@ -18,7 +18,7 @@ from cache_fabric.background import in_background
 from cache_fabric.breaker import Breaker
 from cache_fabric.errors import BackendTimeout, CacheFabricError
 
-__all__ = ["Degraded", "Part"]
+__all__ = ["Degraded", "Part", "is_away"]
 
 T = TypeVar("T")
 _log = logging.getLogger("cache_fabric")
@@ -31,6 +31,13 @@ class Degraded(Exception):
         self.part = part
         self.reason = reason
         super().__init__(f"{part}: {reason}")
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Return whether a backend was not reached, so that the same call may do its work later."""
+    if isinstance(error, Degraded):
+        return error.__cause__ is None or is_away(error.__cause__)
+    return isinstance(error, ConnectionError | TimeoutError)
 
 
 class Part:
@@ -80,13 +87,15 @@ class Part:
             self._opening = None
         opening.result()
 
-    async def attempt(self, call: Callable[[], Awaitable[T]], seconds: float) -> T:
+    async def attempt(
+        self, call: Callable[[], Awaitable[T]], seconds: float, *, insist: bool = False
+    ) -> T:
         """Return the result of the call within its budget, or raise `Degraded`.
 
         The first calls may also wait for the backend to open; while it goes on not opening, later
-        ones wait for their budget and no longer.
+        ones wait for their budget and no longer. Who insists asks it even if it failed just now.
         """
-        if not self.breaker.allow():
+        if not self.breaker.allow() and not insist:
             raise Degraded(self.name, "left alone after failures")
         try:
             if not self._opened:

@@ -53,7 +53,7 @@ async def reindex(engine: Engine, records: Store, progress: Progress | None = No
         BackendError: Store, embedder or index failed; what was indexed until then stays, and it
             can be run again.
     """
-    await engine.queue.flush()
+    await engine.queue.write_now()
     await engine.store.open()
     total = len([key async for key, _ in records.scan(ANSWERS)]) + len(engine.verdicts.pinned)
     await engine.semantic.start_empty()

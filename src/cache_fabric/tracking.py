@@ -86,14 +86,14 @@ class Tracking:
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return a run, also one that was handed in just now."""
-        await self.queue.flush()
+        await self.queue.write_now()
         return await self.executions.get(execution_id)
 
     async def search(
         self, sought: Sought, like: str | None, limit: int, cursor: str | None
     ) -> Page[Execution]:
         """Return runs, also those that were handed in just now."""
-        await self.queue.flush()
+        await self.queue.write_now()
         if like is None:
             return await self.executions.search(sought, limit, cursor)
         if cursor is not None:
@@ -104,13 +104,19 @@ class Tracking:
         self, place: Place, filters: Mapping[str, Any], progress: Progress | None
     ) -> int:
         """Write runs to a file, also those that were handed in just now."""
-        await self.queue.flush()
+        await self.queue.write_now()
         return await self.files.write(place, Sought(**filters), progress)
 
     async def reindex(self) -> None:
         """Queue every question for the index anew."""
-        await self.queue.flush()
+        await self.queue.write_now()
         await self.executions.reindex()
+
+    async def write_now(self) -> bool:
+        """Have what was handed in so far tried now; returns whether nothing waits any more."""
+        written = await self.queue.write_now()
+        await self._questions.flush()
+        return written
 
     async def flush(self) -> None:
         """Wait until all that was handed in so far has been written or dropped."""

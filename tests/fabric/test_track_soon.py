@@ -67,7 +67,11 @@ async def test_a_dead_store_drops_and_counts() -> None:
     await fabric.flush()
     assert (await fabric.get_metrics())["executions"] == {"dropped": 1}
     (event,) = [event for event in events if isinstance(event, ExecutionEvent)]
-    assert (event.outcome, event.execution_id, event.reason) == ("dropped", "run-1", "Degraded")
+    assert (event.outcome, event.execution_id, event.reason) == (
+        "dropped",
+        "run-1",
+        "BackendUnavailable",
+    )
     await fabric.aclose()
 
 

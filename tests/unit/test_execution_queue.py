@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+import pytest
 
-from cache_fabric.errors import FabricClosedError, ValidationError
+from cache_fabric.errors import BackendUnavailable, FabricClosedError, ValidationError
 from cache_fabric.execution_queue import ExecutionQueue
 
 
@@ -22,8 +23,10 @@ class Sink:
         self.gate = asyncio.Event()
         self.error: Exception | None = None
         self.refused: dict[Any, Exception] = {}
+        self.waited: list[bool] = []
 
     async def keep(self, drafts: Sequence[bytes], is_waited: bool) -> list[Exception | None]:
+        self.waited.append(is_waited)
         await self.gate.wait()
         if self.error is not None:
             raise self.error
@@ -193,3 +196,110 @@ async def test_threads_hand_over_at_once() -> None:
     await asyncio.gather(*(asyncio.to_thread(work, thread) for thread in range(8)))
     await queue.flush()
     assert len({name for name, reason in sink.told if reason is None}) == 800
+
+
+async def tried(sink: Sink, times: int) -> None:
+    async with asyncio.timeout(20):
+        while len(sink.waited) < times:
+            await asyncio.sleep(0)
+
+
+def away() -> Sink:
+    sink = Sink()
+    sink.gate.set()
+    sink.error = BackendUnavailable("sink", "write", "away")
+    return sink
+
+
+async def test_what_found_the_store_away_is_written_when_it_is_back_in_order_and_once() -> None:
+    sink = away()
+    queue = sink.queue()
+    for n in range(250):
+        queue.put(str(n), {"n": n})
+    await tried(sink, 3)
+    assert queue.put("last", {"n": 250})
+    assert (len(queue), sink.told) == (251, [])
+    sink.error = None
+    while len(queue):
+        await asyncio.sleep(0.01)
+    assert [body["n"] for body in sink.kept] == list(range(251))
+    assert [reason for _, reason in sink.told] == [None] * 251
+    assert queue._bytes == 0
+
+
+async def test_it_is_tried_in_pauses_whatever_else_comes() -> None:
+    sink = away()
+    queue = sink.queue()
+    queue.put("first", {"n": 0})
+    await tried(sink, 2)
+    tries = len(sink.waited)
+    for n in range(100):
+        queue.put(str(n), {"n": n})
+        await asyncio.sleep(0)
+    assert len(sink.waited) - tries <= 10
+    queue.close()
+
+
+async def test_what_waits_for_the_store_counts_for_the_bounds() -> None:
+    sink = away()
+    queue = sink.queue(max_entries=3, max_bytes=60)
+    queue.put("a", {"n": 1, "body": "x" * 30})
+    await tried(sink, 2)
+    assert [queue.put(name, {"n": 1}) for name in "bcd"] == [True, True, False]
+    queue.close()
+    assert queue._bytes == 0
+    queue = sink.queue(max_entries=3, max_bytes=60)
+    queue.put("a", {"n": 1, "body": "x" * 30})
+    await tried(sink, 4)
+    assert not queue.put("e", {"n": 1, "body": "x" * 30})
+    assert [name for name, reason in sink.told if reason == "queue full"] == ["d", "e"]
+    queue.close()
+
+
+async def test_a_flush_tries_now_and_drops_what_then_still_fails() -> None:
+    sink = away()
+    queue = sink.queue()
+    queue.put("a", {"n": 1})
+    await tried(sink, 2)
+    await queue.flush()
+    assert sink.told == [("a", "BackendUnavailable")]
+    assert len(queue) == 0
+
+
+async def test_who_reads_has_it_tried_now_and_loses_nothing() -> None:
+    sink = away()
+    queue = sink.queue()
+    queue.put("a", {"n": 1})
+    await tried(sink, 3)
+    assert not any(sink.waited)
+    assert not await queue.write_now()
+    assert sink.waited[-1]
+    assert (sink.told, len(queue)) == ([], 1)
+    sink.error = None
+    assert await queue.write_now()
+    assert sink.told == [("a", None)]
+
+
+async def test_who_waits_for_a_run_hears_that_the_store_is_away_and_others_go_on_waiting() -> None:
+    sink = away()
+    queue = sink.queue()
+    for n in range(150):
+        queue.put(str(n), {"n": n})
+    with pytest.raises(BackendUnavailable, match="away"):
+        await queue.put_and_wait("durable", {"n": 150})
+    assert sink.told == [("durable", "BackendUnavailable")]
+    sink.error = None
+    await queue.put_and_wait("durable", {"n": 150})
+    assert [body["n"] for body in sink.kept] == list(range(151))
+
+
+async def test_what_waits_for_the_store_at_the_end_is_dropped() -> None:
+    sink = away()
+    queue = sink.queue()
+    queue.put("a", {"n": 1})
+    await tried(sink, 2)
+    queue.close()
+    tries = len(sink.waited)
+    assert sink.told == [("a", "closed")]
+    await queue.flush()
+    assert (len(sink.waited), queue._timer) == (tries, None)
