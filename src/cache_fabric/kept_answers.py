@@ -34,8 +34,9 @@ __all__ = ["KeptAnswers"]
 
 _PATIENCE = 10.0  # seconds for work that no model call waits for
 _STORE_OPEN_TIMEOUT = 1.0
-_UNHEARD = "it waited for the store, and may have been taken back unheard"
+_UNHEARD = "it waited, and may have been taken back unheard"
 _log = logging.getLogger("cache_fabric")
+_Call = Callable[[], Awaitable[object]]
 
 
 class KeptAnswers:
@@ -47,10 +48,6 @@ class KeptAnswers:
         indexed: Whether the fabric's policy looks for answers by meaning.
         config: Limits and budgets.
         emit: Hears of answers that are lost or leave.
-
-    Attributes:
-        retirements: What was taken back last.
-        catch_up: Reads what others have taken back up to now; raises `BackendError`.
     """
 
     def __init__(
@@ -75,7 +72,8 @@ class KeptAnswers:
             patient=True,
         )
         self.retirements = Retirements()
-        self.catch_up: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0)
+        # Reads what others have taken back up to now; who follows the change log puts it here.
+        self.catch_up: _Call = lambda: asyncio.sleep(0)
         self._deaf_until = 0.0
         self.leases = Leases(self.store, records, config)
         self.verdicts = LiveVerdicts(config.secret)
@@ -95,9 +93,8 @@ class KeptAnswers:
     def missed(self) -> None:
         """Drop what waits for a store that was away: nobody can say whether it was taken back."""
         self._deaf_until = time.monotonic()
-        if self.queue.is_behind:
-            for item in self.queue.discard():
-                self._dropped(item, _UNHEARD)
+        for item in self.queue.discard() if self.queue.is_behind else ():
+            self._dropped(item, _UNHEARD)
 
     async def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the envelopes of the keys, pinned and waiting ones as well."""
@@ -125,7 +122,7 @@ class KeptAnswers:
             await self._semantic.add_entries(asked)
 
     def give_up(self, batch: Iterable[PendingWrite]) -> None:
-        """Let those go on who wait in other processes for what has landed or is lost."""
+        """Let those go on who wait in other processes for what has landed, is late or lost."""
         self.leases.give_up([(item.key, item.lease) for item in batch if item.lease is not None])
 
     def retire(self, keys: Sequence[str]) -> None:
@@ -241,7 +238,7 @@ class KeptAnswers:
         self.give_up(self.queue.go_on_with(admitted))
         writes = [Write(ANSWERS + item.key, item.data, item.ttl) for item in admitted]
         try:
-            await self._attempt(lambda: self._records.set_many(writes))
+            await self._attempt(lambda: self._records.set_many(writes), admitted)
         except Degraded:
             self.capacity.failed(admitted)
             raise
@@ -257,7 +254,7 @@ class KeptAnswers:
 
     async def _still_wanted(self, batch: Sequence[PendingWrite]) -> list[PendingWrite]:
         """Return those that nobody has taken back while the store was away."""
-        await self._attempt(self.catch_up)
+        await self._attempt(self.catch_up, batch)
         wanted = []
         async for item in in_turns(batch):
             if item.since < self._deaf_until:
@@ -266,8 +263,12 @@ class KeptAnswers:
                 wanted.append(item)
         return wanted
 
-    async def _attempt(self, call: Callable[[], Awaitable[object]]) -> None:
-        await self.store.attempt(call, _PATIENCE, insist=self.queue.insists)
+    async def _attempt(self, call: _Call, batch: Sequence[PendingWrite]) -> None:
+        try:
+            await self.store.attempt(call, _PATIENCE, insist=self.queue.insists)
+        except Degraded:
+            self.give_up(batch)  # others call the model, and do not wait for the store's return
+            raise
 
     def _is_wanted(self, item: PendingWrite) -> bool:
         entry = self.exact.read(item.data)

@@ -35,7 +35,7 @@ class PendingWrite:
         cost: Micro-dollars that the model call cost, ``None`` if not priced.
         question: Text to embed, ``None`` when the entry is not to be found by meaning.
         vector: The question's unit vector when the lookup has embedded it already.
-        lease: Token of the lease to give up when the write has landed or is lost.
+        lease: Token of the lease to give up when the write has landed, is late or lost.
         since: Monotonic seconds when it was handed in.
     """
 
