@@ -243,8 +243,7 @@ class KeptAnswers:
             self.capacity.failed(admitted)
             raise
         self.give_up(admitted)
-        asked = [item for item in admitted if item.question is not None]
-        if not asked:
+        if not (asked := [item for item in admitted if item.question is not None]):
             return
         try:
             await self._semantic.add(asked, _PATIENCE)

@@ -40,7 +40,8 @@ const answered = () => Object.values(state.agents).reduce((sum, agent) => sum + 
 function Outage({ of }) {
   const { metrics, agents } = use("metrics", "agents");
   const behind = Object.values(agents).filter((agent) => agent.stale != null).length;
-  return html`<p class="note" role="status" id="outage">The store was away for ${ms(of.ended.at - of.at)}. Agents answered ${count(of.ended.answered - of.answered)} times meanwhile. ${behind ? `${count(behind)} agents are catching up.` : "All agents have caught up, and no kept answer and no prompt was lost."} ${count(unkept(metrics) - of.unkept)} new answers and runs of that time were served but could not be kept.</p>`;
+  const lost = unkept(metrics) - of.unkept;
+  return html`<p class="note" role="status" id="outage">The store was away for ${ms(of.ended.at - of.at)}. Agents answered ${count(of.ended.answered - of.answered)} times meanwhile. ${behind ? `${count(behind)} agents are catching up.` : "All agents have caught up."} ${lost ? `${count(lost)} answers and runs of that time could not be kept.` : "No prompt, no answer and no run was lost: what was new waited for the store."}</p>`;
 }
 
 const unkept = (m) => (m?.answers?.dropped ?? 0) + (m?.executions?.dropped ?? 0);
