@@ -35,6 +35,7 @@ function App() {
       if (location.hash.startsWith("#/")) setOpen(panel());
     };
     addEventListener("hashchange", moved);
+    moved(); // effects run after the drawing: it may have moved in between
     return () => removeEventListener("hashchange", moved);
   }, []);
   const shown = PANELS.filter(([id]) => demo || id !== "playground");

@@ -1,6 +1,6 @@
 // What the page knows. Panels read it with `use`; events and answers of the server change it.
 
-import { useEffect, useState } from "../vendor/preact-htm.js";
+import { useEffect, useRef, useState } from "../vendor/preact-htm.js";
 
 const listeners = new Set();
 export const state = {
@@ -39,17 +39,14 @@ export function set(patch) {
 
 export function use(...names) {
   const [, draw] = useState(0);
+  const seen = useRef(null);
+  seen.current = names.map((name) => state[name]); // what this drawing shows
   useEffect(() => {
-    let seen = names.map((name) => state[name]);
     const listener = () => {
-      const now = names.map((name) => state[name]);
-      if (now.some((value, at) => value !== seen[at])) {
-        seen = now;
-        draw((n) => n + 1);
-      }
+      if (names.some((name, at) => state[name] !== seen.current[at])) draw((n) => n + 1);
     };
     listeners.add(listener);
-    listener();
+    listener(); // effects run after the drawing: something may have come in between
     return () => listeners.delete(listener);
   }, []);
   return state;
