@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ def serving(app: Any, port: int = 0) -> Iterator[str]:
         app, port=port, lifespan="off", log_level="error", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(_run(server)), daemon=True)
     thread.start()
     eventually(lambda: server.started, "the server to start")
     try:
@@ -45,3 +46,14 @@ def serving(app: Any, port: int = 0) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+async def _run(server: uvicorn.Server) -> None:
+    """Serve, and leave no connection open that a stream still had."""
+    await server.serve()
+    for connection in list(server.server_state.connections):
+        transport: Any = connection.transport
+        if transport is not None:
+            transport.abort()
+    for _ in range(3):  # until the loop has told them
+        await asyncio.sleep(0)
