@@ -39,8 +39,8 @@ export const remove = (path) => ask("DELETE", path);
 export const name = encodeURIComponent;
 
 export function query(fields) {
-  const kept = Object.entries(fields).filter(([, value]) => value !== "" && value != null);
-  return kept.length ? `?${new URLSearchParams(kept)}` : "";
+  const kept = new URLSearchParams(sought(fields)).toString();
+  return kept && `?${kept}`;
 }
 
 export const sought = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== "" && value != null));

@@ -22,14 +22,6 @@ export function dollars(value) {
   return `${value < 0 ? "−" : ""}$${fixed(size, digits)}`;
 }
 
-export function bytes(value) {
-  if (value == null) return DASH;
-  const units = ["B", "kB", "MB", "GB"];
-  let at = 0;
-  while (value >= 1000 && at < 3) { value /= 1000; at += 1; }
-  return `${fixed(value, at && value < 100 ? 1 : 0)} ${units[at]}`;
-}
-
 const seconds = (at) => (typeof at === "number" ? at : Date.parse(at) / 1000);
 
 export function ago(at) {
@@ -43,7 +35,6 @@ export function ago(at) {
 }
 
 export const clock = (at) => (at == null ? DASH : new Date(seconds(at) * 1000).toLocaleTimeString([], { hour12: false }));
-export const brief = (id) => (id == null ? DASH : id.length > 14 ? `${id.slice(0, 6)}…${id.slice(-4)}` : id);
 
 export function text(value) {
   if (value == null) return "";

@@ -3,7 +3,7 @@
 import { html, useState } from "../../vendor/preact-htm.js";
 import { name, put } from "../api.js";
 import { ago, text } from "../format.js";
-import { say, set } from "../store.js";
+import { say } from "../store.js";
 import { Card, Do } from "../ui.js";
 import { Chips } from "./agents.js";
 
@@ -24,7 +24,6 @@ export function Editor({ of, current }) {
   const publish = async () => {
     const written = { value: isText ? value : parsed(value), change, message: message || null, author: "dashboard" };
     const told = await put(`v1/contexts/${name(of)}`, written, { "if-match": on.etag });
-    set({ published: told.version });
     setDraft(null);
     setMessage("");
     say(`${of} is at version ${told.version}`);

@@ -3,7 +3,7 @@
 import { html, useState } from "../../vendor/preact-htm.js";
 import { post } from "../api.js";
 import { dollars, ms, share } from "../format.js";
-import { did, set, state, use } from "../store.js";
+import { did, state, use } from "../store.js";
 import { Badge, Card, Do, Empty, ending } from "../ui.js";
 import { Batch } from "./batch.js";
 import { Explain } from "./explain.js";
@@ -70,7 +70,6 @@ function One({ demo }) {
 function note(found) {
   if (found.outcome === "hit") {
     did("hit");
-    set({ lastHit: found.entry_id });
   } else {
     if (found.outcome === "miss") did("miss");
     if (state.blamed && state.blamed !== found.entry_id) did("feedback");
